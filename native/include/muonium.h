@@ -1,0 +1,191 @@
+/*
+ * muonium.h - the C ABI of Muonium, and the only header that its Java bindings are generated from.
+ *
+ * Conventions
+ *   - Every function that can fail returns a mu_status; MU_OK is 0. Nothing here prints, exits, throws or aborts.
+ *     mu_last_error() gives the text of the calling thread's last failure.
+ *   - The first argument is a context: which backend, device and stream the call goes to. A context of the CPU
+ *     backend is immutable and may be used by any number of threads at once.
+ *   - The kernels are single-threaded. They work on a half-open range [begin, end) of elements or rows of arrays
+ *     that are given by their BASE pointers, so that a caller cuts work into tasks without computing addresses.
+ *     What a range yields depends neither on how the array was cut (at the borders named below) nor on who ran it.
+ *   - Counts, strides and leading dimensions are int64_t and count elements, not bytes. Matrices are row-major.
+ *   - Pointers need the alignment of their element type only. Arrays must not overlap unless a function says so.
+ *   - A block format covers an array flat, in order: block k holds elements [k*block, min((k+1)*block, n)).
+ */
+#ifndef MUONIUM_H
+#define MUONIUM_H
+
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define MU_API __declspec(dllexport)
+#else
+#define MU_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised with every change that an existing binary caller could notice; checked by Java when it loads the library. */
+#define MU_ABI_VERSION 1
+
+typedef enum mu_status {
+  MU_OK = 0,
+  MU_INVALID_ARGUMENT = 1,
+  MU_UNSUPPORTED = 2,
+  MU_OUT_OF_MEMORY = 3,
+  MU_BACKEND_UNAVAILABLE = 4,
+  MU_BACKEND_FAILURE = 5
+} mu_status;
+
+typedef enum mu_backend { MU_BACKEND_CPU = 0, MU_BACKEND_CUDA = 1 } mu_backend;
+
+/* The instruction-set tiers of the CPU backend. AUTO is the best that the processor and the operating system allow. */
+typedef enum mu_tier { MU_TIER_AUTO = 0, MU_TIER_SCALAR = 1, MU_TIER_AVX2 = 2, MU_TIER_AVX512 = 3 } mu_tier;
+
+/* Element types of plain arrays. */
+typedef enum mu_type { MU_F32 = 0, MU_BF16 = 1 } mu_type;
+
+/* How an array of optimizer state is stored. */
+typedef enum mu_format {
+  MU_FORMAT_F32 = 0,                    /* float, no scales */
+  MU_FORMAT_INT8_LINEAR = 1,            /* int8_t codes, scale = absmax / 127 per block */
+  MU_FORMAT_INT8_DYNAMIC_SIGNED = 2,    /* uint8_t index into the signed dynamic map, scale = absmax per block */
+  MU_FORMAT_INT8_DYNAMIC_UNSIGNED = 3   /* uint8_t index into the unsigned dynamic map, scale = absmax per block */
+} mu_format;
+
+typedef struct mu_context mu_context;
+
+/* --- library and context ------------------------------------------------------------------------------------- */
+
+MU_API int32_t mu_abi_version(void);
+/* The library's version, for example "0.1.0". */
+MU_API const char* mu_version(void);
+/* The text of the calling thread's last failure; "" when there was none. Valid until that thread's next call. */
+MU_API const char* mu_last_error(void);
+MU_API const char* mu_status_name(mu_status status);
+
+/* The best tier that this processor and operating system can run. */
+MU_API mu_tier mu_cpu_best_tier(void);
+MU_API const char* mu_tier_name(mu_tier tier);
+/* 1 when the processor multiplies bf16 natively (AVX512_BF16), else 0. */
+MU_API int32_t mu_cpu_has_bf16(void);
+/* The processor's own name, for reports; "" when it does not tell. */
+MU_API const char* mu_cpu_name(void);
+
+/*
+ * Opens a context. CPU: device is 0, stream is NULL, tier chooses the kernels (MU_UNSUPPORTED when the processor
+ * cannot run them). CUDA: backend_path names the backend library to open, device is the ordinal, stream a cudaStream_t
+ * that the caller goes on owning (NULL: the context makes its own); tier is ignored. backend_path may be NULL on the CPU.
+ */
+MU_API mu_status mu_context_create(mu_backend backend, const char* backend_path, int32_t device, void* stream,
+                                   mu_tier tier, mu_context** context);
+MU_API mu_status mu_context_destroy(mu_context* context);
+MU_API mu_tier mu_context_tier(const mu_context* context);
+
+/* --- block formats ------------------------------------------------------------------------------------------- */
+
+/*
+ * codes[i], scales[k] <- x[i] for i in [begin, end); begin is a multiple of block, end too unless it is the end of
+ * the array. block is a power of two from 64 to 2048.
+ *   INT8 linear:  scale = absmax / 127; code = clamp(round-half-even(x / scale), -127, 127).
+ *   INT8 dynamic: scale = absmax; code = index of the map's entry nearest to x / absmax (a tie goes to the lower entry).
+ * A block whose scale is 0 (absmax is 0, or so small that the scale underflows) has codes that decode to 0.
+ */
+MU_API mu_status mu_quantize(const mu_context* context, mu_format format, int64_t block, const void* x, mu_type x_type,
+                             void* codes, float* scales, int64_t begin, int64_t end);
+/* out[i] <- value of codes[i]: linear q * scale; dynamic map[q] * scale. Borders as for mu_quantize. */
+MU_API mu_status mu_dequantize(const mu_context* context, mu_format format, int64_t block, const void* codes,
+                               const float* scales, void* out, mu_type out_type, int64_t begin, int64_t end);
+/* Copies the 256 entries of a dynamic map, in ascending order, to map. */
+MU_API mu_status mu_dynamic_map(mu_format format, float* map);
+
+/* --- sums and element-wise passes ---------------------------------------------------------------------------- */
+
+/*
+ * *sum <- the sum over [begin, end) of x[i]^2 in double, in an order that depends only on begin and end and is the same
+ * in every tier. It is finite if and only if every x[i] is: no square of a finite float overflows a double.
+ */
+MU_API mu_status mu_sum_squares(const mu_context* context, const void* x, mu_type type, int64_t begin, int64_t end,
+                                double* sum);
+/* out <- alpha * x, rows [row_begin, row_end) of cols elements. out may be x itself when the types are the same. */
+MU_API mu_status mu_scale(const mu_context* context, float alpha, const void* x, mu_type x_type, int64_t x_ld,
+                          void* out, mu_type out_type, int64_t out_ld, int64_t cols, int64_t row_begin,
+                          int64_t row_end);
+/* out <- alpha * x + beta * y, by rows as mu_scale. out may be x or y when the types are the same. beta = 0 does not read y. */
+MU_API mu_status mu_axpby(const mu_context* context, float alpha, const void* x, mu_type x_type, int64_t x_ld,
+                          float beta, const void* y, mu_type y_type, int64_t y_ld, void* out, mu_type out_type,
+                          int64_t out_ld, int64_t cols, int64_t row_begin, int64_t row_end);
+/* x[i][j] <- x[j][i] for j < i: rows [row_begin, row_end) of the strict lower triangle of an n x n matrix become the mirror of the upper. */
+MU_API mu_status mu_mirror_upper(const mu_context* context, void* x, mu_type type, int64_t ld, int64_t row_begin,
+                                 int64_t row_end);
+
+/* --- Muon ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * The momentum of Muon in one pass over memory, for i in [begin, end), borders as for mu_quantize:
+ *   g = gradient_scale * gradient[i]
+ *   m = beta * dequantize(momentum)[i] + (1 - beta) * g
+ *   u = nesterov ? (1 - beta) * g + beta * m : m
+ *   momentum[i] <- quantize(m); update[i] <- u; *sum_squares <- the sum of u^2 over the range, in double (as
+ *   mu_sum_squares; of u before it is rounded to update_type).
+ * u comes from the fresh m in FP32: only the stored m is quantized. scales is ignored (may be NULL) for MU_FORMAT_F32.
+ */
+MU_API mu_status mu_muon_momentum(const mu_context* context, mu_format format, int64_t block, const void* gradient,
+                                  mu_type gradient_type, float gradient_scale, void* momentum, float* scales,
+                                  void* update, mu_type update_type, float beta, int32_t nesterov, int64_t begin,
+                                  int64_t end, double* sum_squares);
+
+/*
+ * Keys of the counter-based generator that rounds bf16 weights: the bits for an element are a function of
+ * (seed, step, parameter, element index) alone.
+ */
+typedef struct mu_rounding {
+  uint64_t seed;
+  uint64_t step;
+  uint64_t parameter;
+} mu_rounding;
+
+/*
+ * w <- decay * w - rate * o for rows [row_begin, row_end) of a rows x cols matrix. o has leading dimension o_ld, the
+ * weights w_ld. bf16 weights: with master == NULL the sum is rounded stochastically by the key in *rounding (NULL:
+ * round to nearest even); with master (FP32, leading dimension cols) the master is updated and w gets its rounding to nearest even.
+ */
+MU_API mu_status mu_muon_update(const mu_context* context, void* w, mu_type w_type, int64_t w_ld, float* master,
+                                const void* o, mu_type o_type, int64_t o_ld, float decay, float rate,
+                                const mu_rounding* rounding, int64_t cols, int64_t row_begin, int64_t row_end);
+
+/* --- AdamW --------------------------------------------------------------------------------------------------- */
+
+typedef struct mu_adamw_params {
+  float lr;
+  float beta1;
+  float beta2;
+  float eps;
+  float weight_decay;
+  float bias_correction1; /* 1 - beta1^t */
+  float bias_correction2; /* 1 - beta2^t */
+  float gradient_scale;
+} mu_adamw_params;
+
+/*
+ * Decoupled AdamW (torch.optim.AdamW) in one pass, for i in [begin, end), borders as for mu_quantize:
+ *   g = gradient_scale * gradient[i]; w = w * (1 - lr * weight_decay)
+ *   m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g^2
+ *   w = w - lr / bias_correction1 * m / (sqrt(v) / sqrt(bias_correction2) + eps)
+ * with m and v fresh in FP32; only what is stored is quantized. m_format is F32, INT8_LINEAR or INT8_DYNAMIC_SIGNED,
+ * v_format F32 or INT8_DYNAMIC_UNSIGNED (a linear v is refused: it is known to be unstable). Weights, master and
+ * rounding as for mu_muon_update.
+ */
+MU_API mu_status mu_adamw(const mu_context* context, const mu_adamw_params* params, int64_t block, void* w,
+                          mu_type w_type, float* master, const void* gradient, mu_type gradient_type,
+                          mu_format m_format, void* m, float* m_scales, mu_format v_format, void* v, float* v_scales,
+                          const mu_rounding* rounding, int64_t begin, int64_t end);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
