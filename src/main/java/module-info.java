@@ -1,0 +1,7 @@
+/** Memory-light training for the JVM. */
+module dev.muonium {
+    requires org.apache.logging.log4j;
+    requires static transitive org.jspecify;
+
+    exports dev.muonium;
+}
