@@ -93,6 +93,8 @@ MU_API mu_tier mu_context_tier(const mu_context* context);
  *   INT8 linear:  scale = absmax / 127; code = clamp(round-half-even(x / scale), -127, 127).
  *   INT8 dynamic: scale = absmax; code = index of the map's entry nearest to x / absmax (a tie goes to the lower entry).
  * A block whose scale is 0 (absmax is 0, or so small that the scale underflows) has codes that decode to 0.
+ * A block that holds a NaN or an infinity gets the scale NaN and the codes of 0: all of it decodes to NaN, so that
+ * nothing non-finite goes unnoticed. MU_FORMAT_F32 is refused: it is not a block format.
  */
 MU_API mu_status mu_quantize(const mu_context* context, mu_format format, int64_t block, const void* x, mu_type x_type,
                              void* codes, float* scales, int64_t begin, int64_t end);
@@ -132,10 +134,12 @@ MU_API mu_status mu_mirror_upper(const mu_context* context, void* x, mu_type typ
  *   momentum[i] <- quantize(m); update[i] <- u; *sum_squares <- the sum of u^2 over the range, in double (as
  *   mu_sum_squares; of u before it is rounded to update_type).
  * u comes from the fresh m in FP32: only the stored m is quantized. scales is ignored (may be NULL) for MU_FORMAT_F32.
+ * 1 - beta is formed in double and rounded once. momentum is F32, INT8_LINEAR or INT8_DYNAMIC_SIGNED.
+ * update may be gradient itself when the types are the same.
  */
 MU_API mu_status mu_muon_momentum(const mu_context* context, mu_format format, int64_t block, const void* gradient,
                                   mu_type gradient_type, float gradient_scale, void* momentum, float* scales,
-                                  void* update, mu_type update_type, float beta, int32_t nesterov, int64_t begin,
+                                  void* update, mu_type update_type, double beta, int32_t nesterov, int64_t begin,
                                   int64_t end, double* sum_squares);
 
 /*
@@ -159,15 +163,19 @@ MU_API mu_status mu_muon_update(const mu_context* context, void* w, mu_type w_ty
 
 /* --- AdamW --------------------------------------------------------------------------------------------------- */
 
+/*
+ * Doubles, although the kernels work in FP32: 1 - beta2 is formed in double and rounded once. From a float 0.999 it
+ * would be off by 1.3e-5, more than an AdamW trajectory may drift.
+ */
 typedef struct mu_adamw_params {
-  float lr;
-  float beta1;
-  float beta2;
-  float eps;
-  float weight_decay;
-  float bias_correction1; /* 1 - beta1^t */
-  float bias_correction2; /* 1 - beta2^t */
-  float gradient_scale;
+  double lr;
+  double beta1;
+  double beta2;
+  double eps;
+  double weight_decay;
+  double bias_correction1; /* 1 - beta1^t */
+  double bias_correction2; /* 1 - beta2^t */
+  double gradient_scale;
 } mu_adamw_params;
 
 /*
