@@ -1,18 +1,17 @@
 package dev.muonium;
 
-/** What every failure of the library that is not a wrong argument or a wrong state comes as. */
+/**
+ * The root of what Muonium throws for reasons that lie outside a call's arguments: a native library that is missing, a
+ * device that fails, a gradient that is not finite. Wrong arguments are an {@link IllegalArgumentException}, use after
+ * close is an {@link IllegalStateException}.
+ */
 public class MuoniumException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
-    /** @param message one sentence that names the thing, the value and the remedy */
     public MuoniumException(String message) {
         super(message);
     }
 
-    /**
-     * @param message one sentence that names the thing, the value and the remedy
-     * @param cause what the failure was first seen as
-     */
     public MuoniumException(String message, Throwable cause) {
         super(message, cause);
     }

@@ -1,4 +1,4 @@
-/** The exception family of the library. */
+/** What every room shares: the exceptions of Muonium. */
 @NullMarked
 package dev.muonium;
 

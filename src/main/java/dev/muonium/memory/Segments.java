@@ -1,0 +1,46 @@
+package dev.muonium.memory;
+
+import java.lang.foreign.MemorySegment;
+
+/** The checks that every segment handed in by a caller passes, each with a sentence that names it. */
+public final class Segments {
+    private Segments() {}
+
+    /**
+     * Checks memory that is only read.
+     *
+     * @throws IllegalArgumentException if {@code segment} is on the heap, not aligned to {@code type}, or smaller than
+     *     {@code elements} elements
+     * @throws IllegalStateException if it was freed
+     */
+    public static void requireOffHeap(String name, MemorySegment segment, ElementType type, long elements) {
+        if (!segment.isNative()) {
+            throw new IllegalArgumentException(
+                    "'" + name + "' lies on the Java heap, where native code cannot reach it; allocate it with an Arena, or"
+                            + " use a direct or mapped buffer");
+        }
+        if (!segment.scope().isAlive()) {
+            throw new IllegalStateException("'" + name + "' was used after its arena was closed");
+        }
+        if (segment.address() % type.byteSize() != 0) {
+            throw new IllegalArgumentException("'" + name + "' starts at address 0x" + Long.toHexString(segment.address())
+                    + ", which is not a multiple of the " + type.byteSize() + " bytes of " + type);
+        }
+        if (segment.byteSize() / type.byteSize() < elements) {
+            throw new IllegalArgumentException("'" + name + "' has " + segment.byteSize() + " bytes; " + elements
+                    + " elements of " + type + " need " + elements * type.byteSize());
+        }
+    }
+
+    /**
+     * Checks memory that is written as well.
+     *
+     * @throws IllegalArgumentException as {@link #requireOffHeap}, and if {@code segment} is read-only
+     */
+    public static void requireWritable(String name, MemorySegment segment, ElementType type, long elements) {
+        requireOffHeap(name, segment, type, elements);
+        if (segment.isReadOnly()) {
+            throw new IllegalArgumentException("'" + name + "' is read-only, but it is updated in place");
+        }
+    }
+}
