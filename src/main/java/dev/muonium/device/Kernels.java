@@ -1,0 +1,138 @@
+package dev.muonium.device;
+
+import dev.muonium.memory.BlockFormat;
+import dev.muonium.memory.ElementType;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The native kernels of a device. Each call runs on the calling thread alone, over a range of elements or rows of arrays that are
+ * given by their base segments; formulas and borders are those of {@code native/include/muonium.h}. Every call checks that the
+ * range lies within its segments; nothing is allocated.
+ *
+ * <p>Thread-safe: calls on disjoint ranges may run at the same time.
+ */
+public interface Kernels {
+    /** {@code codes, scales ← quantize(x)}; see {@link BlockFormat}. */
+    void quantize(
+            BlockFormat format,
+            int block,
+            MemorySegment x,
+            ElementType xType,
+            MemorySegment codes,
+            @Nullable MemorySegment scales,
+            long begin,
+            long end);
+
+    /** {@code out ← dequantize(codes, scales)}. */
+    void dequantize(
+            BlockFormat format,
+            int block,
+            MemorySegment codes,
+            @Nullable MemorySegment scales,
+            MemorySegment out,
+            ElementType outType,
+            long begin,
+            long end);
+
+    /** {@code Σ x[i]²} in double; finite if and only if every element is. */
+    double sumSquares(MemorySegment x, ElementType type, long begin, long end);
+
+    /** {@code out ← alpha·x}, rows of {@code cols} elements. */
+    void scale(
+            float alpha,
+            MemorySegment x,
+            ElementType xType,
+            long xLd,
+            MemorySegment out,
+            ElementType outType,
+            long outLd,
+            long cols,
+            long rowBegin,
+            long rowEnd);
+
+    /** {@code out ← alpha·x + beta·y}, rows of {@code cols} elements; {@code out} may be {@code x} or {@code y}. */
+    void axpby(
+            float alpha,
+            MemorySegment x,
+            ElementType xType,
+            long xLd,
+            float beta,
+            MemorySegment y,
+            ElementType yType,
+            long yLd,
+            MemorySegment out,
+            ElementType outType,
+            long outLd,
+            long cols,
+            long rowBegin,
+            long rowEnd);
+
+    /** Makes rows of the strict lower triangle the mirror of the upper one. */
+    void mirrorUpper(MemorySegment x, ElementType type, long ld, long rowBegin, long rowEnd);
+
+    /**
+     * The fused momentum pass of Muon.
+     *
+     * @return {@code Σ u²} over the range
+     */
+    double muonMomentum(
+            BlockFormat format,
+            int block,
+            MemorySegment gradient,
+            ElementType gradientType,
+            float gradientScale,
+            MemorySegment momentum,
+            @Nullable MemorySegment scales,
+            MemorySegment update,
+            ElementType updateType,
+            float beta,
+            boolean nesterov,
+            long begin,
+            long end);
+
+    /**
+     * {@code w ← decay·w - rate·o}.
+     *
+     * @param rounding the key of stochastic rounding for bf16 weights, or null to round to nearest
+     */
+    void muonUpdate(
+            MemorySegment weights,
+            ElementType weightType,
+            long weightLd,
+            @Nullable MemorySegment master,
+            MemorySegment o,
+            ElementType oType,
+            long oLd,
+            float decay,
+            float rate,
+            @Nullable Rounding rounding,
+            long cols,
+            long rowBegin,
+            long rowEnd);
+
+    /** One AdamW step over a range of elements. */
+    void adamW(
+            AdamWParameters parameters,
+            int block,
+            MemorySegment weights,
+            ElementType weightType,
+            @Nullable MemorySegment master,
+            MemorySegment gradient,
+            ElementType gradientType,
+            BlockFormat mFormat,
+            MemorySegment m,
+            @Nullable MemorySegment mScales,
+            BlockFormat vFormat,
+            MemorySegment v,
+            @Nullable MemorySegment vScales,
+            @Nullable Rounding rounding,
+            long begin,
+            long end);
+
+    /** Off-heap {@code mu_rounding}: made once per parameter, set before a step. Closed by its maker. */
+    Rounding newRounding();
+
+    /** Off-heap {@code mu_adamw_params}: made once per parameter group, set before a step. Closed by its maker. */
+    AdamWParameters newAdamWParameters();
+}
