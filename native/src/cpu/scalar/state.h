@@ -1,0 +1,97 @@
+/*
+ * state.h - the plain way to read and write optimizer state in each format: element by element with the formulas of
+ * math/format.h. The oracle of the vector tiers.
+ */
+#ifndef MUONIUM_CPU_SCALAR_STATE_H
+#define MUONIUM_CPU_SCALAR_STATE_H
+
+#include "cpu/tier.h"
+#include "math/format.h"
+
+namespace muonium::cpu::MU_TIER {
+namespace {
+
+inline uint32_t absmax_bits(const float* x, int64_t count) {
+  uint32_t absmax = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const uint32_t magnitude = magnitude_bits(x[i]);
+    absmax = magnitude > absmax ? magnitude : absmax;
+  }
+  return absmax;
+}
+
+/* Block k of the state is [begin, begin + count); x has its count values. */
+struct F32State {
+  float* values;
+
+  void read(int64_t, int64_t begin, int64_t count, float* x) const {
+    for (int64_t i = 0; i < count; ++i) {
+      x[i] = values[begin + i];
+    }
+  }
+
+  void write(int64_t, int64_t begin, int64_t count, const float* x) const {
+    for (int64_t i = 0; i < count; ++i) {
+      values[begin + i] = x[i];
+    }
+  }
+};
+
+struct LinearState {
+  int8_t* codes;
+  float* scales;
+
+  void read(int64_t k, int64_t begin, int64_t count, float* x) const {
+    for (int64_t i = 0; i < count; ++i) {
+      x[i] = linear_decode(codes[begin + i], scales[k]);
+    }
+  }
+
+  void write(int64_t k, int64_t begin, int64_t count, const float* x) const {
+    const float scale = linear_scale(absmax_bits(x, count));
+    scales[k] = scale;
+    for (int64_t i = 0; i < count; ++i) {
+      codes[begin + i] = has_codes(scale) ? linear_encode(x[i], scale) : int8_t{0};
+    }
+  }
+};
+
+struct DynamicState {
+  const DynamicMap& map;
+  uint8_t* codes;
+  float* scales;
+
+  void read(int64_t k, int64_t begin, int64_t count, float* x) const {
+    for (int64_t i = 0; i < count; ++i) {
+      x[i] = dynamic_decode(map, codes[begin + i], scales[k]);
+    }
+  }
+
+  void write(int64_t k, int64_t begin, int64_t count, const float* x) const {
+    const float scale = dynamic_scale(absmax_bits(x, count));
+    scales[k] = scale;
+    for (int64_t i = 0; i < count; ++i) {
+      codes[begin + i] = has_codes(scale) ? dynamic_encode(map, x[i], scale) : static_cast<uint8_t>(map.zero);
+    }
+  }
+};
+
+template <class Body>
+mu_status for_state(mu_format format, void* codes, float* scales, const Body& body) {
+  switch (format) {
+    case MU_FORMAT_INT8_LINEAR:
+      return body(LinearState{static_cast<int8_t*>(codes), scales});
+    case MU_FORMAT_INT8_DYNAMIC_SIGNED:
+      return body(DynamicState{kDynamicSigned, static_cast<uint8_t*>(codes), scales});
+    case MU_FORMAT_INT8_DYNAMIC_UNSIGNED:
+      return body(DynamicState{kDynamicUnsigned, static_cast<uint8_t*>(codes), scales});
+    case MU_FORMAT_F32:
+      break;
+  }
+  return body(F32State{static_cast<float*>(codes)});
+}
+
+}  // namespace
+}  // namespace muonium::cpu::MU_TIER
+
+#endif
