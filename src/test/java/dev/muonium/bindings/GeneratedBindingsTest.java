@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.muonium.bindings.dnnl.Dnnl;
 import dev.muonium.bindings.dnnl.dnnl_exec_arg_t;
 import dev.muonium.bindings.dnnl.dnnl_version_t;
+import dev.muonium.bindings.mu.Muonium;
 import dev.muonium.bindings.openmp.OpenMp;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -24,6 +25,7 @@ import org.junit.jupiter.api.Test;
 final class GeneratedBindingsTest {
     @Test
     void everyBoundFunctionIsInItsLibrary() {
+        assertEquals(List.of(), missing(Muonium.class, "libmuonium.so"));
         assertEquals(List.of(), missing(OpenMp.class, "libgomp.so.1"));
         assertEquals(List.of(), missing(Dnnl.class, "libdnnl.so.3"));
     }
@@ -53,6 +55,19 @@ final class GeneratedBindingsTest {
             } catch (UnsatisfiedLinkError error) {
                 return error.getMessage();
             }
+        }
+    }
+
+    @Test
+    void ourLibraryIsOfTheHeadersVersion() throws Exception {
+        assertEquals(Muonium.MU_ABI_VERSION(), IsolatedCall.of(AbiVersion.class));
+    }
+
+    static final class AbiVersion implements Callable<Integer> {
+        @Override
+        public Integer call() {
+            NativeSymbols.install(NativeLibrary.MUONIUM, bundled("libmuonium.so"));
+            return Muonium.mu_abi_version();
         }
     }
 
