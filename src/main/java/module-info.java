@@ -4,4 +4,5 @@ module dev.muonium {
     requires static transitive org.jspecify;
 
     exports dev.muonium;
+    exports dev.muonium.checkpoint;
 }
