@@ -11,7 +11,8 @@ public final class NonFiniteGradientException extends MuoniumException {
 
     /** @param parameter the name of the first parameter whose gradient is not finite */
     public NonFiniteGradientException(String parameter) {
-        super("the gradient of parameter '" + parameter + "' holds NaN or an infinity; the step was not taken and nothing"
+        super("the gradient of parameter '" + parameter
+                + "' holds NaN or an infinity; the step was not taken and nothing"
                 + " was changed (lower the learning rate or the loss scale, or let the optimizer skip such steps)");
         this.parameter = parameter;
     }

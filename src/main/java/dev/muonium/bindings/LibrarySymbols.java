@@ -27,7 +27,8 @@ final class LibrarySymbols implements SymbolLookup {
         Objects.requireNonNull(symbols, "symbols");
         if (!installed.compareAndSet(null, symbols)) {
             throw new IllegalStateException(library
-                    + " is installed already: functions of the first may be in use, so a second cannot take its place.");
+                    + " is installed already: functions of the first may be in use, so a second cannot take"
+                    + " its place.");
         }
     }
 

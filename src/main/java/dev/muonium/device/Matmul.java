@@ -22,12 +22,5 @@ public interface Matmul {
      * @param cOffset where C begins in {@code c}, in elements
      * @throws IllegalArgumentException if a matrix does not lie within its segment
      */
-    void run(
-            int worker,
-            MemorySegment a,
-            long aOffset,
-            MemorySegment b,
-            long bOffset,
-            MemorySegment c,
-            long cOffset);
+    void run(int worker, MemorySegment a, long aOffset, MemorySegment b, long bOffset, MemorySegment c, long cOffset);
 }

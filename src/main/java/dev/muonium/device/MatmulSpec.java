@@ -38,7 +38,8 @@ public record MatmulSpec(
         requireFloat("A", aType);
         requireFloat("C", cType);
         if (bType != aType) {
-            throw new IllegalArgumentException("A is " + aType + " and B is " + bType + "; both must have the same type");
+            throw new IllegalArgumentException(
+                    "A is " + aType + " and B is " + bType + "; both must have the same type");
         }
         if (accumulate && cType != ElementType.F32) {
             throw new IllegalArgumentException("C is " + cType + "; a product that accumulates needs F32");
@@ -59,7 +60,8 @@ public record MatmulSpec(
     /** Dense matrices (leading dimensions are the row lengths), nothing accumulated. */
     public static MatmulSpec dense(
             ElementType inputs, ElementType output, boolean transA, boolean transB, long m, long n, long k) {
-        return new MatmulSpec(inputs, inputs, output, transA, transB, m, n, k, transA ? m : k, transB ? k : n, n, false);
+        return new MatmulSpec(
+                inputs, inputs, output, transA, transB, m, n, k, transA ? m : k, transB ? k : n, n, false);
     }
 
     /** The same product, added to C. */

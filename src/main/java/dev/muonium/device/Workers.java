@@ -92,6 +92,7 @@ public final class Workers implements AutoCloseable {
         }
     }
 
+    @SuppressWarnings("NonAtomicVolatileUpdate") // one writer: the caller that holds the lock
     private void runTogether(int tasks, Task body) {
         this.tasks = tasks;
         this.body = body;

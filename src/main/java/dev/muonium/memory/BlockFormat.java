@@ -56,7 +56,8 @@ public enum BlockFormat {
      */
     public static int requireBlock(int block) {
         if (block < 64 || block > 2048 || Integer.bitCount(block) != 1) {
-            throw new IllegalArgumentException("block size is " + block + "; it must be a power of two from 64 to 2048");
+            throw new IllegalArgumentException(
+                    "block size is " + block + "; it must be a power of two from 64 to 2048");
         }
         return block;
     }

@@ -15,16 +15,17 @@ public final class Segments {
      */
     public static void requireOffHeap(String name, MemorySegment segment, ElementType type, long elements) {
         if (!segment.isNative()) {
-            throw new IllegalArgumentException(
-                    "'" + name + "' lies on the Java heap, where native code cannot reach it; allocate it with an Arena, or"
-                            + " use a direct or mapped buffer");
+            throw new IllegalArgumentException("'" + name
+                    + "' lies on the Java heap, where native code cannot reach it; allocate it with an Arena, or"
+                    + " use a direct or mapped buffer");
         }
         if (!segment.scope().isAlive()) {
             throw new IllegalStateException("'" + name + "' was used after its arena was closed");
         }
         if (segment.address() % type.byteSize() != 0) {
-            throw new IllegalArgumentException("'" + name + "' starts at address 0x" + Long.toHexString(segment.address())
-                    + ", which is not a multiple of the " + type.byteSize() + " bytes of " + type);
+            throw new IllegalArgumentException(
+                    "'" + name + "' starts at address 0x" + Long.toHexString(segment.address())
+                            + ", which is not a multiple of the " + type.byteSize() + " bytes of " + type);
         }
         if (segment.byteSize() / type.byteSize() < elements) {
             throw new IllegalArgumentException("'" + name + "' has " + segment.byteSize() + " bytes; " + elements

@@ -104,7 +104,9 @@ final class BindingsUpToDateTest {
 
     private static String installedJextract() throws InterruptedException {
         try {
-            var process = new ProcessBuilder("jextract", "--version").redirectErrorStream(true).start();
+            var process = new ProcessBuilder("jextract", "--version")
+                    .redirectErrorStream(true)
+                    .start();
             String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
             process.waitFor();
             return output.lines().findFirst().orElse("");
@@ -139,7 +141,9 @@ final class BindingsUpToDateTest {
 
     private static List<Path> javaFiles(Path folder) throws IOException {
         try (Stream<Path> files = Files.list(folder)) {
-            return files.sorted((a, b) -> a.getFileName().toString().compareTo(b.getFileName().toString())).toList();
+            return files.sorted((a, b) ->
+                            a.getFileName().toString().compareTo(b.getFileName().toString()))
+                    .toList();
         }
     }
 

@@ -37,7 +37,10 @@ final class GeneratedBindingsTest {
                 .map(method -> method.getName().replace("$address", ""))
                 .toList();
         assertTrue(functions.size() >= 3, bindings + " binds hardly anything: " + functions);
-        return functions.stream().filter(name -> library.find(name).isEmpty()).sorted().toList();
+        return functions.stream()
+                .filter(name -> library.find(name).isEmpty())
+                .sorted()
+                .toList();
     }
 
     @Test
@@ -127,7 +130,8 @@ final class GeneratedBindingsTest {
             ok(Dnnl.dnnl_primitive_create(out, description));
             MemorySegment primitive = handle(out);
 
-            int[] roles = {Dnnl.DNNL_ARG_SRC(), Dnnl.DNNL_ARG_WEIGHTS(), Dnnl.DNNL_ARG_DST(), Dnnl.DNNL_ARG_SCRATCHPAD()};
+            int[] roles = {Dnnl.DNNL_ARG_SRC(), Dnnl.DNNL_ARG_WEIGHTS(), Dnnl.DNNL_ARG_DST(), Dnnl.DNNL_ARG_SCRATCHPAD()
+            };
             MemorySegment[] layouts = {layout, layout, layout, scratchpad};
             MemorySegment[] data = {a, b, c, scratch};
             MemorySegment arguments = dnnl_exec_arg_t.allocateArray(roles.length, arena);
@@ -163,7 +167,7 @@ final class GeneratedBindingsTest {
     /** A library as the build put it into the resources. oneDNN needs libgomp, which has to be loaded before it. */
     private static SymbolLookup bundled(String file) {
         if (file.equals("libdnnl.so.3")) {
-            var unused = bundled("libgomp.so.1");
+            var _ = bundled("libgomp.so.1");
         }
         String resource = "/dev/muonium/native/linux-x86_64/" + file;
         URL url = GeneratedBindingsTest.class.getResource(resource);

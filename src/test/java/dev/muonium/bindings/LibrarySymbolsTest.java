@@ -19,12 +19,21 @@ final class LibrarySymbolsTest {
 
     @Test
     void namesTheLibraryAndTheRemedyWhenNothingIsInstalled() {
-        String sentence = "libdnnl.so.3 (oneDNN) is not loaded: ask for Device.cpu() first, which loads it or says why it cannot.";
+        String sentence =
+                "libdnnl.so.3 (oneDNN) is not loaded: ask for Device.cpu() first, which loads it or says why it"
+                        + " cannot.";
 
         assertFalse(symbols.isInstalled());
-        assertEquals(sentence, assertThrows(MuoniumException.class, symbols::require).getMessage());
-        assertEquals(sentence, assertThrows(UnsatisfiedLinkError.class, () -> symbols.find("known")).getMessage());
-        assertEquals(sentence, assertThrows(UnsatisfiedLinkError.class, () -> symbols.findOrThrow("known")).getMessage());
+        assertEquals(
+                sentence, assertThrows(MuoniumException.class, symbols::require).getMessage());
+        assertEquals(
+                sentence,
+                assertThrows(UnsatisfiedLinkError.class, () -> symbols.find("known"))
+                        .getMessage());
+        assertEquals(
+                sentence,
+                assertThrows(UnsatisfiedLinkError.class, () -> symbols.findOrThrow("known"))
+                        .getMessage());
     }
 
     @Test

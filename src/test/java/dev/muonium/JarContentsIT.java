@@ -1,0 +1,104 @@
+package dev.muonium;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.lang.module.ModuleDescriptor;
+import java.lang.module.ModuleFinder;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Predicate;
+import java.util.jar.JarFile;
+import java.util.stream.Collectors;
+import java.util.zip.ZipEntry;
+import org.junit.jupiter.api.Test;
+
+/** Looks at the jars as they are packed: what an embedder gets must not carry the command line or its text. */
+final class JarContentsIT {
+    private static final String NATIVE = "dev/muonium/native/linux-x86_64/";
+
+    private static final Path LIBRARY = Path.of(System.getProperty("muonium.jar"));
+    private static final Path COMMAND_LINE = Path.of(System.getProperty("muonium.cli.jar"));
+
+    @Test
+    void theLibraryCarriesNeitherCommandLineNorCorpus() throws IOException {
+        Predicate<String> allowed = name -> name.equals("module-info.class")
+                || (name.startsWith("dev/muonium/") && name.endsWith(".class") && !name.startsWith("dev/muonium/cli/"))
+                || name.startsWith(NATIVE)
+                || name.startsWith("META-INF/");
+
+        assertEquals(List.of(), files(LIBRARY).stream().filter(allowed.negate()).toList());
+    }
+
+    @Test
+    void theLibraryCarriesItsNativesAndNothingElseNative() throws IOException {
+        Set<String> natives =
+                files(LIBRARY).stream().filter(name -> name.startsWith(NATIVE)).collect(Collectors.toSet());
+
+        assertEquals(
+                Set.of(
+                        NATIVE + "libgomp.so.1",
+                        NATIVE + "libdnnl.so.3",
+                        NATIVE + "libmuonium.so",
+                        NATIVE + "natives.properties"),
+                natives);
+    }
+
+    @Test
+    void bothJarsCarryTheirLicense() throws IOException {
+        for (Path jar : List.of(LIBRARY, COMMAND_LINE)) {
+            assertTrue(
+                    files(jar).containsAll(List.of("META-INF/LICENSE", "META-INF/NOTICE")),
+                    jar + " has no license or notice");
+        }
+        assertTrue(
+                files(LIBRARY)
+                        .containsAll(List.of(
+                                "META-INF/licenses/oneDNN/LICENSE",
+                                "META-INF/licenses/libgomp/COPYING3",
+                                "META-INF/licenses/libgomp/COPYING.RUNTIME")),
+                "the licenses of the libraries packed with ours are missing");
+    }
+
+    @Test
+    void theLibraryIsAModuleThatKeepsItsBindingsToItself() {
+        ModuleDescriptor module = descriptor(LIBRARY);
+
+        assertEquals("dev.muonium", module.name());
+        assertTrue(
+                module.exports().stream()
+                        .noneMatch(exported -> exported.source().startsWith("dev.muonium.bindings")),
+                module.exports().toString());
+        Set<String> required = module.requires().stream()
+                .filter(requires -> !requires.modifiers().contains(ModuleDescriptor.Requires.Modifier.STATIC))
+                .map(ModuleDescriptor.Requires::name)
+                .filter(name -> !name.startsWith("java.") && !name.startsWith("jdk."))
+                .collect(Collectors.toSet());
+        assertEquals(Set.of("org.apache.logging.log4j"), required);
+    }
+
+    @Test
+    void theCommandLineIsAModuleOnTopOfTheLibrary() throws IOException {
+        assertEquals("dev.muonium.cli", descriptor(COMMAND_LINE).name());
+        assertTrue(
+                files(COMMAND_LINE).stream()
+                        .filter(name -> name.endsWith(".class") && !name.equals("module-info.class"))
+                        .allMatch(name -> name.startsWith("dev/muonium/cli/")),
+                "the command line's jar carries classes of the library");
+    }
+
+    private static ModuleDescriptor descriptor(Path jar) {
+        return ModuleFinder.of(jar).findAll().iterator().next().descriptor();
+    }
+
+    private static List<String> files(Path jar) throws IOException {
+        try (var file = new JarFile(jar.toFile())) {
+            return file.stream()
+                    .filter(entry -> !entry.isDirectory())
+                    .map(ZipEntry::getName)
+                    .toList();
+        }
+    }
+}
