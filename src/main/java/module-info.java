@@ -5,4 +5,5 @@ module dev.muonium {
 
     exports dev.muonium;
     exports dev.muonium.checkpoint;
+    exports dev.muonium.memory;
 }

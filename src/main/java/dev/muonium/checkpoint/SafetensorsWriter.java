@@ -47,8 +47,11 @@ public final class SafetensorsWriter {
             throw new IllegalArgumentException("the header of '" + file + "' would have " + header.length
                     + " bytes; at most " + SafetensorsHeader.MAX_BYTES + " are allowed");
         }
+        Path folder = file.toAbsolutePath().getParent();
+        if (folder == null) {
+            throw new IllegalArgumentException("'" + file + "' is the root folder; name a file to write");
+        }
         try {
-            Path folder = file.toAbsolutePath().getParent();
             Path sibling = folder.resolve("." + file.getFileName() + "." + UUID.randomUUID() + ".tmp");
             try {
                 writeAll(sibling, header, ordered);
