@@ -9,16 +9,31 @@
 #include "muonium.h"
 
 /* Every kernel of the ABI, once: X(name) for mu_name. A line here makes each tier's table ask for it. */
-#define MU_KERNELS(X) \
-  X(quantize)         \
-  X(dequantize)       \
-  X(sum_squares)      \
-  X(scale)            \
-  X(axpby)            \
-  X(mirror_upper)     \
-  X(muon_momentum)    \
-  X(muon_update)      \
-  X(adamw)
+#define MU_KERNELS(X)        \
+  X(quantize)                \
+  X(dequantize)              \
+  X(sum_squares)             \
+  X(scale)                   \
+  X(axpby)                   \
+  X(mirror_upper)            \
+  X(muon_momentum)           \
+  X(muon_update)             \
+  X(adamw)                   \
+  X(rms_norm)                \
+  X(rms_norm_backward)       \
+  X(rotary_norm)             \
+  X(rotary_norm_backward)    \
+  X(softmax_causal)          \
+  X(softmax_causal_backward) \
+  X(head_dots)               \
+  X(relu2)                   \
+  X(relu2_backward)          \
+  X(swiglu)                  \
+  X(swiglu_backward)         \
+  X(cross_entropy)           \
+  X(cross_entropy_backward)  \
+  X(gather_rows)             \
+  X(scatter_add_rows)
 
 struct mu_backend_table {
   int32_t abi_version; /* MU_ABI_VERSION of the header that the backend was compiled with */

@@ -1,0 +1,205 @@
+/* network.cpp - the entry points of the kernels of the neural network. */
+#include "abi/arguments.h"
+#include "backend.h"
+#include "failure.h"
+
+using muonium::Arguments;
+
+namespace {
+
+bool heads_fit(const Arguments& check, int64_t heads, int64_t head_dim, int64_t positions) {
+  return check.at_least(heads, 1, "heads", "the least") && check.at_least(head_dim, 1, "head_dim", "the least") &&
+         check.at_least(positions, 1, "positions", "the least");
+}
+
+bool scores_fit(const Arguments& check, int64_t ld, double scale, int64_t lse_begin, int64_t first, int64_t cols) {
+  return check.at_least(cols, 1, "cols", "the least") && check.at_least(ld, cols, "ld", "cols") &&
+         check.positive(scale, "scale") && check.not_negative(lse_begin, "lse_begin") &&
+         check.not_negative(first, "first");
+}
+
+/* Tokens index memory: each is looked at before any is used. */
+bool tokens_within(const char* function, const int32_t* tokens, int64_t begin, int64_t end, int64_t vocab) {
+  for (int64_t i = begin; i < end; ++i) {
+    if (tokens[i] < 0 || tokens[i] >= vocab) {
+      muonium::fail(MU_INVALID_ARGUMENT, "%s: token %lld is %d, not from 0 to %lld", function,
+                    static_cast<long long>(i), tokens[i], static_cast<long long>(vocab - 1));
+      return false;
+    }
+  }
+  return true;
+}
+
+bool loss_fits(const Arguments& check, const mu_context* context, const float* logits, float cap,
+               const int32_t* targets, const double* losses, int64_t target_begin, int64_t cols, int64_t row_begin,
+               int64_t row_end) {
+  return check.context(context) && check.floats(logits, "logits") && check.within(cap, 0.0, 1e30, "cap") &&
+         check.pointer(targets, alignof(int32_t), "targets") && check.pointer(losses, alignof(double), "losses") &&
+         check.not_negative(target_begin, "target_begin") && check.at_least(cols, 1, "cols", "the least") &&
+         check.rows(row_begin, row_end);
+}
+
+}  // namespace
+
+mu_status mu_rms_norm(const mu_context* context, const float* x, float* y, float* rstd, float eps, int64_t cols,
+                      int64_t row_begin, int64_t row_end) {
+  const Arguments check("mu_rms_norm");
+  if (!(check.context(context) && check.floats(x, "x") && check.floats(y, "y") && check.floats(rstd, "rstd") &&
+        check.positive(eps, "eps") && check.at_least(cols, 1, "cols", "the least") &&
+        check.rows(row_begin, row_end))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->rms_norm(context, x, y, rstd, eps, cols, row_begin, row_end);
+}
+
+mu_status mu_rms_norm_backward(const mu_context* context, const float* dy, const float* x, const float* rstd,
+                               const float* add, float* dx, int64_t cols, int64_t row_begin, int64_t row_end) {
+  const Arguments check("mu_rms_norm_backward");
+  if (!(check.context(context) && check.floats(dy, "dy") && check.floats(x, "x") && check.floats(rstd, "rstd") &&
+        (add == nullptr || check.floats(add, "add")) && check.floats(dx, "dx") &&
+        check.at_least(cols, 1, "cols", "the least") && check.rows(row_begin, row_end))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->rms_norm_backward(context, dy, x, rstd, add, dx, cols, row_begin, row_end);
+}
+
+mu_status mu_rotary_norm(const mu_context* context, float* x, float* rstd, const float* table, float eps,
+                         int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end) {
+  const Arguments check("mu_rotary_norm");
+  if (!(check.context(context) && check.floats(x, "x") && check.floats(rstd, "rstd") && check.floats(table, "table") &&
+        check.positive(eps, "eps") && heads_fit(check, heads, head_dim, positions) &&
+        check.holds(head_dim % 2 == 0, "head_dim is odd, but a rotation takes pairs") &&
+        check.rows(row_begin, row_end))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->rotary_norm(context, x, rstd, table, eps, heads, head_dim, positions, row_begin, row_end);
+}
+
+mu_status mu_rotary_norm_backward(const mu_context* context, const float* y, const float* rstd, const float* table,
+                                  float* dy, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin,
+                                  int64_t row_end) {
+  const Arguments check("mu_rotary_norm_backward");
+  if (!(check.context(context) && check.floats(y, "y") && check.floats(rstd, "rstd") && check.floats(table, "table") &&
+        check.floats(dy, "dy") && heads_fit(check, heads, head_dim, positions) &&
+        check.holds(head_dim % 2 == 0, "head_dim is odd, but a rotation takes pairs") &&
+        check.rows(row_begin, row_end))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->rotary_norm_backward(context, y, rstd, table, dy, heads, head_dim, positions, row_begin,
+                                              row_end);
+}
+
+mu_status mu_softmax_causal(const mu_context* context, float* scores, int64_t ld, float scale, float* lse,
+                            int64_t lse_begin, int64_t first, int64_t cols, int64_t row_begin, int64_t row_end) {
+  const Arguments check("mu_softmax_causal");
+  if (!(check.context(context) && check.floats(scores, "scores") && check.floats(lse, "lse") &&
+        scores_fit(check, ld, scale, lse_begin, first, cols) && check.rows(row_begin, row_end))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->softmax_causal(context, scores, ld, scale, lse, lse_begin, first, cols, row_begin, row_end);
+}
+
+mu_status mu_softmax_causal_backward(const mu_context* context, float* scores, float* d, int64_t ld, float scale,
+                                     const float* lse, const float* delta, int64_t lse_begin, int64_t first,
+                                     int64_t cols, int64_t row_begin, int64_t row_end) {
+  const Arguments check("mu_softmax_causal_backward");
+  if (!(check.context(context) && check.floats(scores, "scores") && check.floats(d, "d") && check.floats(lse, "lse") &&
+        check.floats(delta, "delta") && scores_fit(check, ld, scale, lse_begin, first, cols) &&
+        check.rows(row_begin, row_end))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->softmax_causal_backward(context, scores, d, ld, scale, lse, delta, lse_begin, first, cols,
+                                                 row_begin, row_end);
+}
+
+mu_status mu_head_dots(const mu_context* context, const float* x, const float* y, float* out, int64_t heads,
+                       int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end) {
+  const Arguments check("mu_head_dots");
+  if (!(check.context(context) && check.floats(x, "x") && check.floats(y, "y") && check.floats(out, "out") &&
+        heads_fit(check, heads, head_dim, positions) && check.rows(row_begin, row_end))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->head_dots(context, x, y, out, heads, head_dim, positions, row_begin, row_end);
+}
+
+mu_status mu_relu2(const mu_context* context, const float* u, float* a, int64_t begin, int64_t end) {
+  const Arguments check("mu_relu2");
+  if (!(check.context(context) && check.floats(u, "u") && check.floats(a, "a") && check.elements(begin, end))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->relu2(context, u, a, begin, end);
+}
+
+mu_status mu_relu2_backward(const mu_context* context, float* u, float* a, int64_t begin, int64_t end) {
+  const Arguments check("mu_relu2_backward");
+  if (!(check.context(context) && check.floats(u, "u") && check.floats(a, "a") && check.elements(begin, end))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->relu2_backward(context, u, a, begin, end);
+}
+
+mu_status mu_swiglu(const mu_context* context, const float* gate, const float* up, float* a, int64_t begin,
+                    int64_t end) {
+  const Arguments check("mu_swiglu");
+  if (!(check.context(context) && check.floats(gate, "gate") && check.floats(up, "up") && check.floats(a, "a") &&
+        check.elements(begin, end))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->swiglu(context, gate, up, a, begin, end);
+}
+
+mu_status mu_swiglu_backward(const mu_context* context, float* gate, float* up, float* a, int64_t begin, int64_t end) {
+  const Arguments check("mu_swiglu_backward");
+  if (!(check.context(context) && check.floats(gate, "gate") && check.floats(up, "up") && check.floats(a, "a") &&
+        check.elements(begin, end))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->swiglu_backward(context, gate, up, a, begin, end);
+}
+
+mu_status mu_cross_entropy(const mu_context* context, float* logits, float cap, const int32_t* targets, double* losses,
+                           int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end) {
+  const Arguments check("mu_cross_entropy");
+  if (!(loss_fits(check, context, logits, cap, targets, losses, target_begin, cols, row_begin, row_end) &&
+        tokens_within("mu_cross_entropy", targets, target_begin + row_begin, target_begin + row_end, cols))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->cross_entropy(context, logits, cap, targets, losses, target_begin, cols, row_begin, row_end);
+}
+
+mu_status mu_cross_entropy_backward(const mu_context* context, float* logits, float cap, const int32_t* targets,
+                                    double* losses, int64_t target_begin, float gradient_scale, int64_t cols,
+                                    int64_t row_begin, int64_t row_end) {
+  const Arguments check("mu_cross_entropy_backward");
+  if (!(loss_fits(check, context, logits, cap, targets, losses, target_begin, cols, row_begin, row_end) &&
+        check.finite(gradient_scale, "gradient_scale") &&
+        tokens_within("mu_cross_entropy_backward", targets, target_begin + row_begin, target_begin + row_end, cols))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->cross_entropy_backward(context, logits, cap, targets, losses, target_begin, gradient_scale,
+                                                cols, row_begin, row_end);
+}
+
+mu_status mu_gather_rows(const mu_context* context, const float* table, const int32_t* tokens, float* out,
+                         int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end) {
+  const Arguments check("mu_gather_rows");
+  if (!(check.context(context) && check.floats(table, "table") &&
+        check.pointer(tokens, alignof(int32_t), "tokens") && check.floats(out, "out") &&
+        check.not_negative(cols, "cols") && check.rows(row_begin, row_end) &&
+        tokens_within("mu_gather_rows", tokens, row_begin, row_end, vocab))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->gather_rows(context, table, tokens, out, vocab, cols, row_begin, row_end);
+}
+
+mu_status mu_scatter_add_rows(const mu_context* context, const float* rows, const int32_t* tokens, int64_t count,
+                              float* table, int64_t cols, int64_t vocab_begin, int64_t vocab_end) {
+  const Arguments check("mu_scatter_add_rows");
+  if (!(check.context(context) && check.floats(rows, "rows") &&
+        check.pointer(tokens, alignof(int32_t), "tokens") && check.not_negative(count, "count") &&
+        check.floats(table, "table") && check.not_negative(cols, "cols") &&
+        check.range(vocab_begin, vocab_end, "vocab_begin", "vocab_end"))) {
+    return MU_INVALID_ARGUMENT;
+  }
+  return context->table->scatter_add_rows(context, rows, tokens, count, table, cols, vocab_begin, vocab_end);
+}
