@@ -1541,5 +1541,1015 @@ public class Muonium extends Muonium$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class mu_rms_norm {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_FLOAT,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_rms_norm");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_rms_norm(const mu_context *context, const float *x, float *y, float *rstd, float eps, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static FunctionDescriptor mu_rms_norm$descriptor() {
+        return mu_rms_norm.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_rms_norm(const mu_context *context, const float *x, float *y, float *rstd, float eps, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MethodHandle mu_rms_norm$handle() {
+        return mu_rms_norm.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_rms_norm(const mu_context *context, const float *x, float *y, float *rstd, float eps, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MemorySegment mu_rms_norm$address() {
+        return mu_rms_norm.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_rms_norm(const mu_context *context, const float *x, float *y, float *rstd, float eps, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static int mu_rms_norm(MemorySegment context, MemorySegment x, MemorySegment y, MemorySegment rstd, float eps, long cols, long row_begin, long row_end) {
+        var mh$ = mu_rms_norm.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_rms_norm", context, x, y, rstd, eps, cols, row_begin, row_end);
+            }
+            return (int)mh$.invokeExact(context, x, y, rstd, eps, cols, row_begin, row_end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_rms_norm_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_rms_norm_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_rms_norm_backward(const mu_context *context, const float *dy, const float *x, const float *rstd, const float *add, float *dx, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static FunctionDescriptor mu_rms_norm_backward$descriptor() {
+        return mu_rms_norm_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_rms_norm_backward(const mu_context *context, const float *dy, const float *x, const float *rstd, const float *add, float *dx, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MethodHandle mu_rms_norm_backward$handle() {
+        return mu_rms_norm_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_rms_norm_backward(const mu_context *context, const float *dy, const float *x, const float *rstd, const float *add, float *dx, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MemorySegment mu_rms_norm_backward$address() {
+        return mu_rms_norm_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_rms_norm_backward(const mu_context *context, const float *dy, const float *x, const float *rstd, const float *add, float *dx, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static int mu_rms_norm_backward(MemorySegment context, MemorySegment dy, MemorySegment x, MemorySegment rstd, MemorySegment add, MemorySegment dx, long cols, long row_begin, long row_end) {
+        var mh$ = mu_rms_norm_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_rms_norm_backward", context, dy, x, rstd, add, dx, cols, row_begin, row_end);
+            }
+            return (int)mh$.invokeExact(context, dy, x, rstd, add, dx, cols, row_begin, row_end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_rotary_norm {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_FLOAT,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_rotary_norm");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_rotary_norm(const mu_context *context, float *x, float *rstd, const float *table, float eps, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static FunctionDescriptor mu_rotary_norm$descriptor() {
+        return mu_rotary_norm.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_rotary_norm(const mu_context *context, float *x, float *rstd, const float *table, float eps, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MethodHandle mu_rotary_norm$handle() {
+        return mu_rotary_norm.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_rotary_norm(const mu_context *context, float *x, float *rstd, const float *table, float eps, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MemorySegment mu_rotary_norm$address() {
+        return mu_rotary_norm.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_rotary_norm(const mu_context *context, float *x, float *rstd, const float *table, float eps, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static int mu_rotary_norm(MemorySegment context, MemorySegment x, MemorySegment rstd, MemorySegment table, float eps, long heads, long head_dim, long positions, long row_begin, long row_end) {
+        var mh$ = mu_rotary_norm.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_rotary_norm", context, x, rstd, table, eps, heads, head_dim, positions, row_begin, row_end);
+            }
+            return (int)mh$.invokeExact(context, x, rstd, table, eps, heads, head_dim, positions, row_begin, row_end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_rotary_norm_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_rotary_norm_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_rotary_norm_backward(const mu_context *context, const float *y, const float *rstd, const float *table, float *dy, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static FunctionDescriptor mu_rotary_norm_backward$descriptor() {
+        return mu_rotary_norm_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_rotary_norm_backward(const mu_context *context, const float *y, const float *rstd, const float *table, float *dy, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MethodHandle mu_rotary_norm_backward$handle() {
+        return mu_rotary_norm_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_rotary_norm_backward(const mu_context *context, const float *y, const float *rstd, const float *table, float *dy, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MemorySegment mu_rotary_norm_backward$address() {
+        return mu_rotary_norm_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_rotary_norm_backward(const mu_context *context, const float *y, const float *rstd, const float *table, float *dy, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static int mu_rotary_norm_backward(MemorySegment context, MemorySegment y, MemorySegment rstd, MemorySegment table, MemorySegment dy, long heads, long head_dim, long positions, long row_begin, long row_end) {
+        var mh$ = mu_rotary_norm_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_rotary_norm_backward", context, y, rstd, table, dy, heads, head_dim, positions, row_begin, row_end);
+            }
+            return (int)mh$.invokeExact(context, y, rstd, table, dy, heads, head_dim, positions, row_begin, row_end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_softmax_causal {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_FLOAT,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_softmax_causal");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_softmax_causal(const mu_context *context, float *scores, int64_t ld, float scale, float *lse, int64_t lse_begin, int64_t first, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static FunctionDescriptor mu_softmax_causal$descriptor() {
+        return mu_softmax_causal.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_softmax_causal(const mu_context *context, float *scores, int64_t ld, float scale, float *lse, int64_t lse_begin, int64_t first, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MethodHandle mu_softmax_causal$handle() {
+        return mu_softmax_causal.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_softmax_causal(const mu_context *context, float *scores, int64_t ld, float scale, float *lse, int64_t lse_begin, int64_t first, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MemorySegment mu_softmax_causal$address() {
+        return mu_softmax_causal.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_softmax_causal(const mu_context *context, float *scores, int64_t ld, float scale, float *lse, int64_t lse_begin, int64_t first, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static int mu_softmax_causal(MemorySegment context, MemorySegment scores, long ld, float scale, MemorySegment lse, long lse_begin, long first, long cols, long row_begin, long row_end) {
+        var mh$ = mu_softmax_causal.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_softmax_causal", context, scores, ld, scale, lse, lse_begin, first, cols, row_begin, row_end);
+            }
+            return (int)mh$.invokeExact(context, scores, ld, scale, lse, lse_begin, first, cols, row_begin, row_end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_softmax_causal_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_FLOAT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_softmax_causal_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_softmax_causal_backward(const mu_context *context, float *scores, float *d, int64_t ld, float scale, const float *lse, const float *delta, int64_t lse_begin, int64_t first, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static FunctionDescriptor mu_softmax_causal_backward$descriptor() {
+        return mu_softmax_causal_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_softmax_causal_backward(const mu_context *context, float *scores, float *d, int64_t ld, float scale, const float *lse, const float *delta, int64_t lse_begin, int64_t first, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MethodHandle mu_softmax_causal_backward$handle() {
+        return mu_softmax_causal_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_softmax_causal_backward(const mu_context *context, float *scores, float *d, int64_t ld, float scale, const float *lse, const float *delta, int64_t lse_begin, int64_t first, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MemorySegment mu_softmax_causal_backward$address() {
+        return mu_softmax_causal_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_softmax_causal_backward(const mu_context *context, float *scores, float *d, int64_t ld, float scale, const float *lse, const float *delta, int64_t lse_begin, int64_t first, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static int mu_softmax_causal_backward(MemorySegment context, MemorySegment scores, MemorySegment d, long ld, float scale, MemorySegment lse, MemorySegment delta, long lse_begin, long first, long cols, long row_begin, long row_end) {
+        var mh$ = mu_softmax_causal_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_softmax_causal_backward", context, scores, d, ld, scale, lse, delta, lse_begin, first, cols, row_begin, row_end);
+            }
+            return (int)mh$.invokeExact(context, scores, d, ld, scale, lse, delta, lse_begin, first, cols, row_begin, row_end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_head_dots {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_head_dots");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_head_dots(const mu_context *context, const float *x, const float *y, float *out, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static FunctionDescriptor mu_head_dots$descriptor() {
+        return mu_head_dots.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_head_dots(const mu_context *context, const float *x, const float *y, float *out, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MethodHandle mu_head_dots$handle() {
+        return mu_head_dots.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_head_dots(const mu_context *context, const float *x, const float *y, float *out, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MemorySegment mu_head_dots$address() {
+        return mu_head_dots.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_head_dots(const mu_context *context, const float *x, const float *y, float *out, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static int mu_head_dots(MemorySegment context, MemorySegment x, MemorySegment y, MemorySegment out, long heads, long head_dim, long positions, long row_begin, long row_end) {
+        var mh$ = mu_head_dots.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_head_dots", context, x, y, out, heads, head_dim, positions, row_begin, row_end);
+            }
+            return (int)mh$.invokeExact(context, x, y, out, heads, head_dim, positions, row_begin, row_end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_relu2 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_relu2");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_relu2(const mu_context *context, const float *u, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static FunctionDescriptor mu_relu2$descriptor() {
+        return mu_relu2.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_relu2(const mu_context *context, const float *u, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static MethodHandle mu_relu2$handle() {
+        return mu_relu2.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_relu2(const mu_context *context, const float *u, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static MemorySegment mu_relu2$address() {
+        return mu_relu2.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_relu2(const mu_context *context, const float *u, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static int mu_relu2(MemorySegment context, MemorySegment u, MemorySegment a, long begin, long end) {
+        var mh$ = mu_relu2.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_relu2", context, u, a, begin, end);
+            }
+            return (int)mh$.invokeExact(context, u, a, begin, end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_relu2_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_relu2_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_relu2_backward(const mu_context *context, float *u, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static FunctionDescriptor mu_relu2_backward$descriptor() {
+        return mu_relu2_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_relu2_backward(const mu_context *context, float *u, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static MethodHandle mu_relu2_backward$handle() {
+        return mu_relu2_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_relu2_backward(const mu_context *context, float *u, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static MemorySegment mu_relu2_backward$address() {
+        return mu_relu2_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_relu2_backward(const mu_context *context, float *u, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static int mu_relu2_backward(MemorySegment context, MemorySegment u, MemorySegment a, long begin, long end) {
+        var mh$ = mu_relu2_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_relu2_backward", context, u, a, begin, end);
+            }
+            return (int)mh$.invokeExact(context, u, a, begin, end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_swiglu {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_swiglu");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_swiglu(const mu_context *context, const float *gate, const float *up, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static FunctionDescriptor mu_swiglu$descriptor() {
+        return mu_swiglu.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_swiglu(const mu_context *context, const float *gate, const float *up, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static MethodHandle mu_swiglu$handle() {
+        return mu_swiglu.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_swiglu(const mu_context *context, const float *gate, const float *up, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static MemorySegment mu_swiglu$address() {
+        return mu_swiglu.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_swiglu(const mu_context *context, const float *gate, const float *up, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static int mu_swiglu(MemorySegment context, MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
+        var mh$ = mu_swiglu.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_swiglu", context, gate, up, a, begin, end);
+            }
+            return (int)mh$.invokeExact(context, gate, up, a, begin, end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_swiglu_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_swiglu_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_swiglu_backward(const mu_context *context, float *gate, float *up, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static FunctionDescriptor mu_swiglu_backward$descriptor() {
+        return mu_swiglu_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_swiglu_backward(const mu_context *context, float *gate, float *up, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static MethodHandle mu_swiglu_backward$handle() {
+        return mu_swiglu_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_swiglu_backward(const mu_context *context, float *gate, float *up, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static MemorySegment mu_swiglu_backward$address() {
+        return mu_swiglu_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_swiglu_backward(const mu_context *context, float *gate, float *up, float *a, int64_t begin, int64_t end)
+     * }
+     */
+    public static int mu_swiglu_backward(MemorySegment context, MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
+        var mh$ = mu_swiglu_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_swiglu_backward", context, gate, up, a, begin, end);
+            }
+            return (int)mh$.invokeExact(context, gate, up, a, begin, end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_cross_entropy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_FLOAT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_cross_entropy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_cross_entropy(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static FunctionDescriptor mu_cross_entropy$descriptor() {
+        return mu_cross_entropy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_cross_entropy(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MethodHandle mu_cross_entropy$handle() {
+        return mu_cross_entropy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_cross_entropy(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MemorySegment mu_cross_entropy$address() {
+        return mu_cross_entropy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_cross_entropy(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static int mu_cross_entropy(MemorySegment context, MemorySegment logits, float cap, MemorySegment targets, MemorySegment losses, long target_begin, long cols, long row_begin, long row_end) {
+        var mh$ = mu_cross_entropy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_cross_entropy", context, logits, cap, targets, losses, target_begin, cols, row_begin, row_end);
+            }
+            return (int)mh$.invokeExact(context, logits, cap, targets, losses, target_begin, cols, row_begin, row_end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_cross_entropy_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_FLOAT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_FLOAT,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_cross_entropy_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_cross_entropy_backward(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, float gradient_scale, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static FunctionDescriptor mu_cross_entropy_backward$descriptor() {
+        return mu_cross_entropy_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_cross_entropy_backward(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, float gradient_scale, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MethodHandle mu_cross_entropy_backward$handle() {
+        return mu_cross_entropy_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_cross_entropy_backward(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, float gradient_scale, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MemorySegment mu_cross_entropy_backward$address() {
+        return mu_cross_entropy_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_cross_entropy_backward(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, float gradient_scale, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static int mu_cross_entropy_backward(MemorySegment context, MemorySegment logits, float cap, MemorySegment targets, MemorySegment losses, long target_begin, float gradient_scale, long cols, long row_begin, long row_end) {
+        var mh$ = mu_cross_entropy_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_cross_entropy_backward", context, logits, cap, targets, losses, target_begin, gradient_scale, cols, row_begin, row_end);
+            }
+            return (int)mh$.invokeExact(context, logits, cap, targets, losses, target_begin, gradient_scale, cols, row_begin, row_end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_gather_rows {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_gather_rows");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_gather_rows(const mu_context *context, const float *table, const int32_t *tokens, float *out, int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static FunctionDescriptor mu_gather_rows$descriptor() {
+        return mu_gather_rows.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_gather_rows(const mu_context *context, const float *table, const int32_t *tokens, float *out, int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MethodHandle mu_gather_rows$handle() {
+        return mu_gather_rows.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_gather_rows(const mu_context *context, const float *table, const int32_t *tokens, float *out, int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static MemorySegment mu_gather_rows$address() {
+        return mu_gather_rows.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_gather_rows(const mu_context *context, const float *table, const int32_t *tokens, float *out, int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end)
+     * }
+     */
+    public static int mu_gather_rows(MemorySegment context, MemorySegment table, MemorySegment tokens, MemorySegment out, long vocab, long cols, long row_begin, long row_end) {
+        var mh$ = mu_gather_rows.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_gather_rows", context, table, tokens, out, vocab, cols, row_begin, row_end);
+            }
+            return (int)mh$.invokeExact(context, table, tokens, out, vocab, cols, row_begin, row_end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mu_scatter_add_rows {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_scatter_add_rows");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_scatter_add_rows(const mu_context *context, const float *rows, const int32_t *tokens, int64_t count, float *table, int64_t cols, int64_t vocab_begin, int64_t vocab_end)
+     * }
+     */
+    public static FunctionDescriptor mu_scatter_add_rows$descriptor() {
+        return mu_scatter_add_rows.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_scatter_add_rows(const mu_context *context, const float *rows, const int32_t *tokens, int64_t count, float *table, int64_t cols, int64_t vocab_begin, int64_t vocab_end)
+     * }
+     */
+    public static MethodHandle mu_scatter_add_rows$handle() {
+        return mu_scatter_add_rows.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_scatter_add_rows(const mu_context *context, const float *rows, const int32_t *tokens, int64_t count, float *table, int64_t cols, int64_t vocab_begin, int64_t vocab_end)
+     * }
+     */
+    public static MemorySegment mu_scatter_add_rows$address() {
+        return mu_scatter_add_rows.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_scatter_add_rows(const mu_context *context, const float *rows, const int32_t *tokens, int64_t count, float *table, int64_t cols, int64_t vocab_begin, int64_t vocab_end)
+     * }
+     */
+    public static int mu_scatter_add_rows(MemorySegment context, MemorySegment rows, MemorySegment tokens, long count, MemorySegment table, long cols, long vocab_begin, long vocab_end) {
+        var mh$ = mu_scatter_add_rows.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_scatter_add_rows", context, rows, tokens, count, table, cols, vocab_begin, vocab_end);
+            }
+            return (int)mh$.invokeExact(context, rows, tokens, count, table, cols, vocab_begin, vocab_end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
 }
 
