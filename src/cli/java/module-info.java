@@ -1,8 +1,17 @@
 /** The command line of Muonium. */
 module dev.muonium.cli {
+    requires jtokkit;
     requires dev.muonium;
     requires info.picocli;
+    requires java.desktop;
+    requires org.jspecify;
+    requires tools.jackson.core;
+    requires tools.jackson.databind;
+    requires tools.jackson.dataformat.toml;
+    requires xchart;
 
     opens dev.muonium.cli to
             info.picocli;
+    opens dev.muonium.cli.report to
+            tools.jackson.databind;
 }

@@ -1,0 +1,68 @@
+package dev.muonium.cli.input;
+
+import com.knuddels.jtokkit.Encodings;
+import com.knuddels.jtokkit.api.Encoding;
+import com.knuddels.jtokkit.api.EncodingType;
+import com.knuddels.jtokkit.api.IntArrayList;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * GPT-2's byte-pair encoding (r50k), with tables from jtokkit. Special tokens in a text are text.
+ *
+ * <p>Thread-safe.
+ */
+public final class GptBpe {
+    /** GPT-2's vocabulary: 50,256 merges and bytes, and the end of a text. */
+    public static final int VOCABULARY = 50_257;
+
+    /** Large enough that cutting costs nothing, small enough that all workers have something to do. */
+    private static final int PIECE = 1 << 18;
+
+    private final Encoding encoding = Encodings.newLazyEncodingRegistry().getEncoding(EncodingType.R50K_BASE);
+
+    /** Encodes UTF-8 text on all processors. */
+    public int[] encode(byte[] utf8) {
+        List<IntArrayList> encoded =
+                pieces(utf8).parallelStream().map(encoding::encodeOrdinary).toList();
+        int[] tokens = new int[encoded.stream().mapToInt(IntArrayList::size).sum()];
+        int at = 0;
+        for (IntArrayList piece : encoded) {
+            System.arraycopy(piece.toArray(), 0, tokens, at, piece.size());
+            at += piece.size();
+        }
+        return tokens;
+    }
+
+    /** The bytes of some tokens; a sequence that was cut inside a character gives a part of one. */
+    public byte[] decode(int[] tokens) {
+        IntArrayList list = new IntArrayList(tokens.length);
+        for (int token : tokens) {
+            list.add(token);
+        }
+        return encoding.decodeBytes(list);
+    }
+
+    /**
+     * Cuts only behind a line feed that stands alone between two characters that are not white space: the encoding's
+     * pattern makes a word of its own of it, so no word spans the cut and the tokens are those of the whole text.
+     */
+    private static List<String> pieces(byte[] utf8) {
+        List<String> pieces = new ArrayList<>();
+        int begin = 0;
+        for (int i = PIECE; i < utf8.length - 1; i++) {
+            if (utf8[i] == '\n' && isPrintableAscii(utf8[i - 1]) && isPrintableAscii(utf8[i + 1])) {
+                pieces.add(new String(utf8, begin, i + 1 - begin, StandardCharsets.UTF_8));
+                begin = i + 1;
+                i += PIECE;
+            }
+        }
+        pieces.add(new String(utf8, begin, utf8.length - begin, StandardCharsets.UTF_8));
+        return pieces;
+    }
+
+    private static boolean isPrintableAscii(byte c) {
+        return c > ' ' && c < 0x7F;
+    }
+}

@@ -1,0 +1,78 @@
+package dev.muonium.cli.report;
+
+import java.util.List;
+
+/**
+ * A comparison of runs that differ in nothing but the format of their optimizer state.
+ *
+ * @param version of Muonium
+ * @param preset the model and its training
+ * @param parameters of the model
+ * @param steps of each run
+ * @param seed of the weights and of the order of the text
+ * @param text what was trained on
+ * @param tokenizer how it was cut into tokens
+ * @param tokensPerStep tokens that one step sees
+ * @param bytesPerToken of the held-out split, on average
+ * @param machine where
+ * @param runs the first is what the others are compared with
+ * @param reduction of the last run against the first
+ * @param speed of the last run against the first
+ * @param order2ByteModelLoss nats per byte of an order-2 byte model of the training split on the held-out split
+ */
+public record Report(
+        String version,
+        String preset,
+        long parameters,
+        int steps,
+        long seed,
+        String text,
+        String tokenizer,
+        long tokensPerStep,
+        double bytesPerToken,
+        Machine machine,
+        List<RunResult> runs,
+        Reduction reduction,
+        Speed speed,
+        double order2ByteModelLoss) {
+    /**
+     * By which fraction something became smaller.
+     *
+     * @param optimizerState bytes of optimizer state
+     * @param peakLedger the largest sum of everything that was allocated
+     * @param peakRss the largest resident memory of the process
+     */
+    public record Reduction(double optimizerState, double peakLedger, double peakRss) {
+        static Reduction of(RunResult from, RunResult to) {
+            return new Reduction(
+                    fraction(from.optimizerStateBytes(), to.optimizerStateBytes()),
+                    fraction(from.peakLedgerBytes(), to.peakLedgerBytes()),
+                    fraction(from.peakRssBytes(), to.peakRssBytes()));
+        }
+
+        private static double fraction(long from, long to) {
+            return 1 - (double) to / from;
+        }
+    }
+
+    /** What the other runs are compared with. */
+    public RunResult baseline() {
+        return runs.getFirst();
+    }
+
+    /** What is compared with it. */
+    public RunResult candidate() {
+        return runs.getLast();
+    }
+
+    /** {@code |val_loss - baseline's| / baseline's}. */
+    public double valLossDifference() {
+        return Math.abs(candidate().valLoss() - baseline().valLoss())
+                / baseline().valLoss();
+    }
+
+    /** The order-2 byte model's loss, in the runs' unit: nats per token. */
+    public double order2LossPerToken() {
+        return order2ByteModelLoss * bytesPerToken;
+    }
+}

@@ -1,0 +1,46 @@
+package dev.muonium.cli.input;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.knuddels.jtokkit.Encodings;
+import com.knuddels.jtokkit.api.EncodingType;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import org.junit.jupiter.api.Test;
+
+final class GptBpeTest {
+    private final GptBpe bpe = new GptBpe();
+
+    @Test
+    void encodesAsGpt2Does() {
+        assertArrayEquals(new int[] {15496, 995, 0}, bpe.encode("Hello world!".getBytes(StandardCharsets.UTF_8)));
+        assertEquals(0, bpe.encode(new byte[0]).length);
+    }
+
+    @Test
+    void takesSpecialTokensForText() {
+        byte[] text = "<|endoftext|>".getBytes(StandardCharsets.UTF_8);
+
+        int[] tokens = bpe.encode(text);
+
+        assertTrue(tokens.length > 1, Arrays.toString(tokens));
+        assertArrayEquals(text, bpe.decode(tokens));
+    }
+
+    @Test
+    void cuttingALongTextChangesNoToken() {
+        byte[] text = Arrays.copyOf(TrainingText.builtIn().utf8(), 2_000_000);
+
+        int[] tokens = bpe.encode(text);
+
+        assertArrayEquals(
+                Encodings.newLazyEncodingRegistry()
+                        .getEncoding(EncodingType.R50K_BASE)
+                        .encodeOrdinary(new String(text, StandardCharsets.UTF_8))
+                        .toArray(),
+                tokens);
+        assertArrayEquals(text, bpe.decode(tokens));
+    }
+}
