@@ -6,4 +6,5 @@ module dev.muonium {
     exports dev.muonium;
     exports dev.muonium.checkpoint;
     exports dev.muonium.memory;
+    exports dev.muonium.nano;
 }

@@ -11,9 +11,6 @@
 
 #include "cpu/tier.h"
 
-/* The helpers are inlined: that their vector arguments travel differently per tier concerns nobody. */
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 namespace muonium::cpu::MU_TIER {
 namespace {
 

@@ -1,0 +1,284 @@
+package dev.muonium.device;
+
+import dev.muonium.NativeException;
+import dev.muonium.bindings.mu.Muonium;
+import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Segments;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The kernels of a GPT between its matrix products. All arrays are dense FP32 (tokens are I32, losses F64), rows are tokens; formulas
+ * are those of {@code native/include/muonium.h}, section "neural network". Each call runs on the calling thread alone, over a range of
+ * rows or elements of arrays that are given by their base segments, and checks that the range lies within them; nothing is allocated.
+ *
+ * <p>Thread-safe: calls on disjoint ranges may run at the same time.
+ *
+ * <p>Every method throws {@link IllegalArgumentException} where a segment is too small for the range, and {@link NativeException} where
+ * the native library refuses a number.
+ */
+public final class NetworkKernels {
+    private final MemorySegment context;
+
+    /** @param context a {@code mu_context} that outlives this object */
+    NetworkKernels(MemorySegment context) {
+        this.context = context;
+    }
+
+    /** {@code y ← x·rstd}, {@code rstd[row] ← 1/√(mean(x²) + eps)}; {@code y} may be {@code x}. */
+    public void rmsNorm(
+            MemorySegment x, MemorySegment y, MemorySegment rstd, float eps, long cols, long rowBegin, long rowEnd) {
+        requireRows("x", x, cols, rowBegin, rowEnd);
+        requireRows("y", y, cols, rowBegin, rowEnd);
+        requireRows("rstd", rstd, 1, rowBegin, rowEnd);
+        check("mu_rms_norm", Muonium.mu_rms_norm(context, x, y, rstd, eps, cols, rowBegin, rowEnd));
+    }
+
+    /** {@code dx ← add + rstd·(dy - y·mean(dy·y))} with {@code y = x·rstd}; {@code add} null is 0. */
+    public void rmsNormBackward(
+            MemorySegment dy,
+            MemorySegment x,
+            MemorySegment rstd,
+            @Nullable MemorySegment add,
+            MemorySegment dx,
+            long cols,
+            long rowBegin,
+            long rowEnd) {
+        requireRows("dy", dy, cols, rowBegin, rowEnd);
+        requireRows("x", x, cols, rowBegin, rowEnd);
+        requireRows("rstd", rstd, 1, rowBegin, rowEnd);
+        if (add != null) {
+            requireRows("add", add, cols, rowBegin, rowEnd);
+        }
+        requireRows("dx", dx, cols, rowBegin, rowEnd);
+        MemorySegment addOrNull = add == null ? MemorySegment.NULL : add;
+        check(
+                "mu_rms_norm_backward",
+                Muonium.mu_rms_norm_backward(context, dy, x, rstd, addOrNull, dx, cols, rowBegin, rowEnd));
+    }
+
+    /** Rotary positions, then RMS normalization per head, in place; {@code table} is {@code positions × headDim}. */
+    public void rotaryNorm(
+            MemorySegment x,
+            MemorySegment rstd,
+            MemorySegment table,
+            float eps,
+            long heads,
+            long headDim,
+            long positions,
+            long rowBegin,
+            long rowEnd) {
+        requireRows("x", x, heads * headDim, rowBegin, rowEnd);
+        requireRows("rstd", rstd, heads, rowBegin, rowEnd);
+        requireRows("table", table, headDim, 0, positions);
+        check(
+                "mu_rotary_norm",
+                Muonium.mu_rotary_norm(context, x, rstd, table, eps, heads, headDim, positions, rowBegin, rowEnd));
+    }
+
+    /** The gradient behind {@link #rotaryNorm}, in place of {@code dy}; {@code y} and {@code rstd} are what that left. */
+    public void rotaryNormBackward(
+            MemorySegment y,
+            MemorySegment rstd,
+            MemorySegment table,
+            MemorySegment dy,
+            long heads,
+            long headDim,
+            long positions,
+            long rowBegin,
+            long rowEnd) {
+        requireRows("y", y, heads * headDim, rowBegin, rowEnd);
+        requireRows("rstd", rstd, heads, rowBegin, rowEnd);
+        requireRows("table", table, headDim, 0, positions);
+        requireRows("dy", dy, heads * headDim, rowBegin, rowEnd);
+        check(
+                "mu_rotary_norm_backward",
+                Muonium.mu_rotary_norm_backward(
+                        context, y, rstd, table, dy, heads, headDim, positions, rowBegin, rowEnd));
+    }
+
+    /** Causal softmax of rows of scores, the first of which is the query at position {@code first}. */
+    public void softmaxCausal(
+            MemorySegment scores,
+            long ld,
+            float scale,
+            MemorySegment lse,
+            long lseBegin,
+            long first,
+            long cols,
+            long rowBegin,
+            long rowEnd) {
+        requireRows("scores", scores, ld, rowBegin, rowEnd);
+        requireRows("lse", lse, 1, lseBegin + rowBegin, lseBegin + rowEnd);
+        check(
+                "mu_softmax_causal",
+                Muonium.mu_softmax_causal(context, scores, ld, scale, lse, lseBegin, first, cols, rowBegin, rowEnd));
+    }
+
+    /** {@code scores} become probabilities again and {@code d} the gradient with respect to the scores. */
+    public void softmaxCausalBackward(
+            MemorySegment scores,
+            MemorySegment d,
+            long ld,
+            float scale,
+            MemorySegment lse,
+            MemorySegment delta,
+            long lseBegin,
+            long first,
+            long cols,
+            long rowBegin,
+            long rowEnd) {
+        requireRows("scores", scores, ld, rowBegin, rowEnd);
+        requireRows("d", d, ld, rowBegin, rowEnd);
+        requireRows("lse", lse, 1, lseBegin + rowBegin, lseBegin + rowEnd);
+        requireRows("delta", delta, 1, lseBegin + rowBegin, lseBegin + rowEnd);
+        check(
+                "mu_softmax_causal_backward",
+                Muonium.mu_softmax_causal_backward(
+                        context, scores, d, ld, scale, lse, delta, lseBegin, first, cols, rowBegin, rowEnd));
+    }
+
+    /** Dot products per head of two arrays of {@code rows × heads × headDim}; {@code out} is {@code sequences × heads × positions}. */
+    public void headDots(
+            MemorySegment x,
+            MemorySegment y,
+            MemorySegment out,
+            long heads,
+            long headDim,
+            long positions,
+            long rowBegin,
+            long rowEnd) {
+        requireRows("x", x, heads * headDim, rowBegin, rowEnd);
+        requireRows("y", y, heads * headDim, rowBegin, rowEnd);
+        // Rows of one sequence are spread over all of its heads.
+        requireRows("out", out, heads * positions, 0, (rowEnd + positions - 1) / positions);
+        check("mu_head_dots", Muonium.mu_head_dots(context, x, y, out, heads, headDim, positions, rowBegin, rowEnd));
+    }
+
+    /** {@code a ← max(u, 0)²}. */
+    public void relu2(MemorySegment u, MemorySegment a, long begin, long end) {
+        requireRows("u", u, 1, begin, end);
+        requireRows("a", a, 1, begin, end);
+        check("mu_relu2", Muonium.mu_relu2(context, u, a, begin, end));
+    }
+
+    /** {@code a} holds da: {@code u ← du}, {@code a ← max(u, 0)²}. */
+    public void relu2Backward(MemorySegment u, MemorySegment a, long begin, long end) {
+        requireRows("u", u, 1, begin, end);
+        requireRows("a", a, 1, begin, end);
+        check("mu_relu2_backward", Muonium.mu_relu2_backward(context, u, a, begin, end));
+    }
+
+    /** {@code a ← silu(gate)·up}. */
+    public void swiglu(MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
+        requireRows("gate", gate, 1, begin, end);
+        requireRows("up", up, 1, begin, end);
+        requireRows("a", a, 1, begin, end);
+        check("mu_swiglu", Muonium.mu_swiglu(context, gate, up, a, begin, end));
+    }
+
+    /** {@code a} holds da: {@code gate ← dgate}, {@code up ← dup}, {@code a ← silu(gate)·up}. */
+    public void swigluBackward(MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
+        requireRows("gate", gate, 1, begin, end);
+        requireRows("up", up, 1, begin, end);
+        requireRows("a", a, 1, begin, end);
+        check("mu_swiglu_backward", Muonium.mu_swiglu_backward(context, gate, up, a, begin, end));
+    }
+
+    /** Soft-capped cross-entropy per row, in nats; the logits become the capped ones. */
+    public void crossEntropy(
+            MemorySegment logits,
+            float cap,
+            MemorySegment targets,
+            MemorySegment losses,
+            long targetBegin,
+            long cols,
+            long rowBegin,
+            long rowEnd) {
+        requireLoss(logits, targets, losses, targetBegin, cols, rowBegin, rowEnd);
+        check(
+                "mu_cross_entropy",
+                Muonium.mu_cross_entropy(context, logits, cap, targets, losses, targetBegin, cols, rowBegin, rowEnd));
+    }
+
+    /** The same losses; the logits become {@code gradientScale} times the gradient with respect to the logits before the cap. */
+    public void crossEntropyBackward(
+            MemorySegment logits,
+            float cap,
+            MemorySegment targets,
+            MemorySegment losses,
+            long targetBegin,
+            float gradientScale,
+            long cols,
+            long rowBegin,
+            long rowEnd) {
+        requireLoss(logits, targets, losses, targetBegin, cols, rowBegin, rowEnd);
+        check(
+                "mu_cross_entropy_backward",
+                Muonium.mu_cross_entropy_backward(
+                        context, logits, cap, targets, losses, targetBegin, gradientScale, cols, rowBegin, rowEnd));
+    }
+
+    /** {@code out[row] ← table[tokens[row]]}; {@code table} is {@code vocab × cols}. */
+    public void gatherRows(
+            MemorySegment table,
+            MemorySegment tokens,
+            MemorySegment out,
+            long vocab,
+            long cols,
+            long rowBegin,
+            long rowEnd) {
+        requireRows("table", table, cols, 0, vocab);
+        requireElements("tokens", tokens, ElementType.I32, rowBegin, rowEnd);
+        requireRows("out", out, cols, rowBegin, rowEnd);
+        check("mu_gather_rows", Muonium.mu_gather_rows(context, table, tokens, out, vocab, cols, rowBegin, rowEnd));
+    }
+
+    /** {@code table[tokens[row]] += rows[row]} in the order of rows, for tokens within {@code [vocabBegin, vocabEnd)}. */
+    public void scatterAddRows(
+            MemorySegment rows,
+            MemorySegment tokens,
+            long count,
+            MemorySegment table,
+            long cols,
+            long vocabBegin,
+            long vocabEnd) {
+        requireRows("rows", rows, cols, 0, count);
+        requireElements("tokens", tokens, ElementType.I32, 0, count);
+        requireRows("table", table, cols, vocabBegin, vocabEnd);
+        check(
+                "mu_scatter_add_rows",
+                Muonium.mu_scatter_add_rows(context, rows, tokens, count, table, cols, vocabBegin, vocabEnd));
+    }
+
+    private static void requireLoss(
+            MemorySegment logits,
+            MemorySegment targets,
+            MemorySegment losses,
+            long targetBegin,
+            long cols,
+            long rowBegin,
+            long rowEnd) {
+        requireRows("logits", logits, cols, rowBegin, rowEnd);
+        requireElements("targets", targets, ElementType.I32, targetBegin + rowBegin, targetBegin + rowEnd);
+        requireElements("losses", losses, ElementType.F64, targetBegin + rowBegin, targetBegin + rowEnd);
+    }
+
+    private static void requireRows(String name, MemorySegment segment, long cols, long rowBegin, long rowEnd) {
+        requireElements(name, segment, ElementType.F32, rowBegin * cols, rowEnd * cols);
+    }
+
+    private static void requireElements(String name, MemorySegment segment, ElementType type, long begin, long end) {
+        if (begin < 0 || begin > end) {
+            throw new IllegalArgumentException("the range " + begin + " to " + end + " of '" + name
+                    + "' does not lie in the order 0 <= begin <= end");
+        }
+        Segments.requireOffHeap(name, segment, type, end);
+    }
+
+    private static void check(String function, int status) {
+        if (status != Muonium.MU_OK()) {
+            throw new NativeException(function, status, Muonium.mu_last_error().getString(0));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+package dev.muonium.nano;
+
+import dev.muonium.nano.GptConfig.Mlp;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * A model and how it is trained, under a name; made from the flat keys of a preset file.
+ *
+ * @param name for messages and reports
+ * @param tokenizer {@code byte} or {@code gpt2}; it decides the vocabulary
+ * @param model the model's shape
+ * @param training how it is trained
+ */
+public record Preset(String name, String tokenizer, GptConfig model, TrainConfig training) {
+    /** One token per byte of UTF-8. */
+    public static final String BYTE = "byte";
+
+    /** GPT-2's byte-pair encoding. */
+    public static final String GPT2 = "gpt2";
+
+    private static final int BYTE_VOCAB = 256;
+    private static final int GPT2_VOCAB = 50257;
+
+    /**
+     * Reads the keys of a preset. Keys that are left out have the defaults below, but for {@code layers}, {@code d_model},
+     * {@code heads}, {@code context}, {@code batch} and {@code steps}, which are needed.
+     *
+     * @param keys integers, numbers, booleans and texts by key, as a TOML file gives them
+     * @throws IllegalArgumentException if a key is unknown, missing, of the wrong type, out of range, or asks for a technique that
+     *     this version lacks; one sentence names the preset, the key, the value and what is allowed
+     */
+    public static Preset of(String name, Map<String, ?> keys) {
+        PresetKeys read = new PresetKeys(name, keys);
+        String tokenizer = read.choice("tokenizer", BYTE, Set.of(BYTE, GPT2));
+        try {
+            GptConfig model = model(read, tokenizer.equals(BYTE) ? BYTE_VOCAB : GPT2_VOCAB);
+            TrainConfig training = training(read);
+            refuseWhatIsNotBuilt(read);
+            read.requireNoOthers();
+            return new Preset(name, tokenizer, model, training);
+        } catch (IllegalArgumentException e) {
+            String message = String.valueOf(e.getMessage());
+            throw message.startsWith("preset '")
+                    ? e
+                    : new IllegalArgumentException("preset '" + name + "': " + message, e);
+        }
+    }
+
+    private static GptConfig model(PresetKeys keys, int vocab) {
+        int dModel = keys.integer("d_model", null);
+        int heads = keys.integer("heads", null);
+        int headDim = keys.integer("head_dim", heads > 0 ? dModel / heads : 0);
+        Mlp mlp = keys.choice("mlp", "relu2", Set.of("relu2", "gated")).equals("relu2") ? Mlp.RELU2 : Mlp.GATED;
+        double factor = keys.real("mlp_factor", mlp == Mlp.RELU2 ? 4.0 : 3.5);
+        double width = factor * dModel;
+        if (width != Math.rint(width) || width < 1 || width > Integer.MAX_VALUE) {
+            throw keys.refused("mlp_factor", factor, "times d_model (" + dModel + ") it must give a whole width");
+        }
+        return new GptConfig(
+                vocab,
+                keys.integer("layers", null),
+                dModel,
+                heads,
+                keys.integer("kv_heads", heads),
+                headDim,
+                mlp,
+                (int) width,
+                keys.integer("context", null),
+                keys.flag("weight_tied", false),
+                keys.real("logit_soft_cap", 15.0),
+                keys.real("rope_base", 10_000.0),
+                keys.real("norm_eps", 1e-6));
+    }
+
+    private static TrainConfig training(PresetKeys keys) {
+        return new TrainConfig(
+                keys.integer("batch", null),
+                keys.integer("grad_accum_steps", 1),
+                keys.integer("steps", null),
+                keys.longInteger("seed", 1L),
+                keys.real("matrix_lr", 0.02),
+                keys.real("embedding_lr", 0.2),
+                keys.real("head_lr", 0.004),
+                keys.real("weight_decay", 0.0),
+                keys.real("adam_beta1", 0.8),
+                keys.real("adam_beta2", 0.95),
+                keys.real("adam_eps", 1e-8),
+                keys.integer("warmup_steps", 40),
+                keys.real("warmdown_fraction", 0.4),
+                keys.real("final_lr_fraction", 0.05),
+                keys.real("momentum_start", 0.85),
+                keys.real("momentum_end", 0.95),
+                keys.integer("momentum_warmup_steps", 300),
+                keys.real("clip", 1.0),
+                keys.flag("use_8bit_optim", true),
+                keys.integer("eval_every", 0),
+                keys.integer("eval_batches", 8),
+                keys.text("sample_prompt", "My fellow citizens, "),
+                keys.integer("sample_tokens", 200),
+                keys.real("sample_temperature", 0.8),
+                keys.integer("sample_top_k", 40));
+    }
+
+    private static void refuseWhatIsNotBuilt(PresetKeys keys) {
+        keys.notBuilt("keep_last_checkpoints", 0L, "saving checkpoints");
+        keys.notBuilt("use_galore", false, "GaLore");
+        keys.notBuilt("offload_optimizer", false, "offloading optimizer state");
+        keys.notBuilt("activation_checkpointing", "none", "activation checkpointing");
+        keys.notBuiltFamily("fp8_", "FP8");
+    }
+
+    /** The same with another training. */
+    public Preset withTraining(TrainConfig newTraining) {
+        return new Preset(name, tokenizer, model, newTraining);
+    }
+}

@@ -1,0 +1,119 @@
+package dev.muonium.nano;
+
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+
+/** The keys of a preset as they are read: each is asked for once by name and type; those that nobody asked for are unknown. */
+final class PresetKeys {
+    private final String preset;
+    private final Map<String, ?> values;
+    private final Set<String> known = new TreeSet<>();
+
+    PresetKeys(String preset, Map<String, ?> values) {
+        this.preset = preset;
+        this.values = values;
+    }
+
+    int integer(String key, @Nullable Integer otherwise) {
+        long value = longInteger(key, otherwise == null ? null : Long.valueOf(otherwise));
+        if (value != (int) value) {
+            throw refused(key, value, "it must fit 32 bits");
+        }
+        return (int) value;
+    }
+
+    long longInteger(String key, @Nullable Long otherwise) {
+        Object value = value(key, otherwise);
+        if (value instanceof Long || value instanceof Integer) {
+            return ((Number) value).longValue();
+        }
+        throw refused(key, value, "it must be an integer");
+    }
+
+    double real(String key, @Nullable Double otherwise) {
+        Object value = value(key, otherwise);
+        if (value instanceof Number number) {
+            return number.doubleValue();
+        }
+        throw refused(key, value, "it must be a number");
+    }
+
+    boolean flag(String key, boolean otherwise) {
+        Object value = value(key, otherwise);
+        if (value instanceof Boolean flag) {
+            return flag;
+        }
+        throw refused(key, value, "it must be true or false");
+    }
+
+    String text(String key, @Nullable String otherwise) {
+        Object value = value(key, otherwise);
+        if (value instanceof String text) {
+            return text;
+        }
+        throw refused(key, value, "it must be a text in quotes");
+    }
+
+    String choice(String key, @Nullable String otherwise, Set<String> allowed) {
+        String value = text(key, otherwise);
+        if (!allowed.contains(value)) {
+            throw refused(key, value, "it must be one of " + new TreeSet<>(allowed));
+        }
+        return value;
+    }
+
+    /** A key whose technique is not built: only the value that means "without it" is taken. */
+    void notBuilt(String key, Object without, String technique) {
+        Object value = value(key, without);
+        if (!value.equals(without)
+                && !(value instanceof Number number
+                        && without instanceof Number off
+                        && number.doubleValue() == off.doubleValue())) {
+            throw refused(
+                    key,
+                    value,
+                    technique + " is not part of this version; remove the key or set it to " + shown(without));
+        }
+    }
+
+    /** The keys that begin so belong to a technique that is not built; false is taken. */
+    void notBuiltFamily(String prefix, String technique) {
+        for (String key : values.keySet()) {
+            if (key.startsWith(prefix)) {
+                notBuilt(key, false, technique);
+            }
+        }
+    }
+
+    /** Refuses what was not asked for. */
+    void requireNoOthers() {
+        for (String key : values.keySet()) {
+            if (!known.contains(key)) {
+                throw new IllegalArgumentException("preset '" + preset + "' has the unknown key '" + key
+                        + "'; the keys are " + String.join(", ", known));
+            }
+        }
+    }
+
+    IllegalArgumentException refused(String key, Object value, String why) {
+        return new IllegalArgumentException("preset '" + preset + "': " + key + " is " + shown(value) + "; " + why);
+    }
+
+    private Object value(String key, @Nullable Object otherwise) {
+        known.add(key);
+        Object value = values.get(key);
+        if (value != null) {
+            return value;
+        }
+        if (otherwise == null) {
+            throw new IllegalArgumentException("preset '" + preset + "' lacks the key '" + key + "'");
+        }
+        return otherwise;
+    }
+
+    private static String shown(Object value) {
+        return value instanceof String text ? "\"" + text + "\"" : String.valueOf(value);
+    }
+}

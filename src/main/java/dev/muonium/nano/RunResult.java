@@ -1,0 +1,46 @@
+package dev.muonium.nano;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What one training run showed; the fields are those of a run in {@code report.json}, bytes are bytes.
+ *
+ * @param name the run's name, for example {@code fp32}
+ * @param optimizerStateBytes what the optimizers keep from step to step
+ * @param optimizerWorkspaceBytes what they need only during a step
+ * @param optimizerStateBytesByOptimizer the state, by optimizer
+ * @param weightsBytes parameters
+ * @param gradientsBytes gradients
+ * @param activationsBytes what forward keeps for backward, and gradients of activations
+ * @param peakLedgerBytes the most that was allocated off the heap at any time
+ * @param peakRssBytes the process's largest resident memory; -1 where the system does not tell
+ * @param tokensPerSecond tokens trained on per second of {@code stepMsMedian}
+ * @param stepMsMedian median time of a step, in milliseconds
+ * @param optimizerMsMedian median time of the optimizer within a step, in milliseconds
+ * @param trainLoss loss of each step, in nats per token
+ * @param valLoss loss on the held-out text after the last step, in nats per token
+ * @param nonFiniteSteps steps that were skipped because a gradient was not finite
+ */
+public record RunResult(
+        String name,
+        long optimizerStateBytes,
+        long optimizerWorkspaceBytes,
+        Map<String, Long> optimizerStateBytesByOptimizer,
+        long weightsBytes,
+        long gradientsBytes,
+        long activationsBytes,
+        long peakLedgerBytes,
+        long peakRssBytes,
+        double tokensPerSecond,
+        double stepMsMedian,
+        double optimizerMsMedian,
+        List<Double> trainLoss,
+        double valLoss,
+        long nonFiniteSteps) {
+    /** Copies the collections. */
+    public RunResult {
+        optimizerStateBytesByOptimizer = Map.copyOf(optimizerStateBytesByOptimizer);
+        trainLoss = List.copyOf(trainLoss);
+    }
+}

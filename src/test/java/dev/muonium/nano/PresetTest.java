@@ -1,0 +1,139 @@
+package dev.muonium.nano;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.muonium.nano.GptConfig.Mlp;
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+final class PresetTest {
+    private static final Map<String, Object> LEAST =
+            Map.of("layers", 2L, "d_model", 64L, "heads", 4L, "context", 32L, "batch", 8L, "steps", 10L);
+
+    private static Preset with(String key, Object value) {
+        Map<String, Object> keys = new HashMap<>(LEAST);
+        keys.put(key, value);
+        return Preset.of("mine", keys);
+    }
+
+    private static String refusal(String key, Object value) {
+        return assertThrows(IllegalArgumentException.class, () -> with(key, value))
+                .getMessage();
+    }
+
+    @Test
+    void fillsInWhatIsLeftOut() {
+        Preset preset = Preset.of("mine", LEAST);
+        assertEquals(256, preset.model().vocab());
+        assertEquals(4, preset.model().kvHeads());
+        assertEquals(16, preset.model().headDim());
+        assertEquals(Mlp.RELU2, preset.model().mlp());
+        assertEquals(256, preset.model().mlpWidth());
+        assertEquals(1, preset.training().gradAccumSteps());
+        assertTrue(preset.training().use8bitOptim());
+    }
+
+    @Test
+    void readsTheKeysOfTheBrief() {
+        assertFalse(with("use_8bit_optim", false).training().use8bitOptim());
+        assertTrue(with("weight_tied", true).model().weightTied());
+        assertEquals(3, with("grad_accum_steps", 3L).training().gradAccumSteps());
+        assertEquals(50257, with("tokenizer", "gpt2").model().vocab());
+        assertEquals(0.01, with("matrix_lr", 0.01).training().matrixLr());
+        assertEquals(1.0, with("clip", 1L).training().clip());
+        assertEquals(96, with("mlp_factor", 1.5).model().mlpWidth());
+    }
+
+    @Test
+    void refusesATechniqueThatIsNotBuiltByItsName() {
+        assertEquals(
+                "preset 'mine': use_galore is true; GaLore is not part of this version; remove the key or set it to"
+                        + " false",
+                refusal("use_galore", true));
+        assertEquals(
+                "preset 'mine': keep_last_checkpoints is 3; saving checkpoints is not part of this version; remove the"
+                        + " key or set it to 0",
+                refusal("keep_last_checkpoints", 3L));
+        assertEquals(
+                "preset 'mine': activation_checkpointing is \"block\"; activation checkpointing is not part of this"
+                        + " version; remove the key or set it to \"none\"",
+                refusal("activation_checkpointing", "block"));
+        assertTrue(
+                refusal("offload_optimizer", true).contains("offloading optimizer state is not part of this version"));
+        assertTrue(refusal("fp8_matmul", true).contains("fp8_matmul is true; FP8 is not part of this version"));
+    }
+
+    @Test
+    void takesTheValueThatMeansWithout() {
+        with("use_galore", false);
+        with("keep_last_checkpoints", 0L);
+        with("activation_checkpointing", "none");
+        with("offload_optimizer", false);
+        with("fp8_matmul", false);
+    }
+
+    @Test
+    void refusesAnUnknownKey() {
+        assertTrue(refusal("learning_rate", 0.1)
+                .startsWith(
+                        "preset 'mine' has the unknown key 'learning_rate'; the keys are activation_checkpointing, "));
+    }
+
+    @Test
+    void refusesWrongTypes() {
+        assertEquals("preset 'mine': layers is \"two\"; it must be an integer", refusal("layers", "two"));
+        assertEquals("preset 'mine': layers is 2.0; it must be an integer", refusal("layers", 2.0));
+        assertEquals("preset 'mine': steps is 4294967296; it must fit 32 bits", refusal("steps", 1L << 32));
+        assertEquals("preset 'mine': matrix_lr is true; it must be a number", refusal("matrix_lr", true));
+        assertEquals("preset 'mine': weight_tied is 1; it must be true or false", refusal("weight_tied", 1L));
+        assertEquals("preset 'mine': mlp is \"relu\"; it must be one of [gated, relu2]", refusal("mlp", "relu"));
+    }
+
+    @Test
+    void refusesValuesOutOfRange() {
+        assertEquals("preset 'mine': batch is 0; it must be from 1 to 65536", refusal("batch", 0L));
+        assertEquals("preset 'mine': matrix_lr is -0.1; it must be from 0.0 to 10.0", refusal("matrix_lr", -0.1));
+        assertEquals(
+                "preset 'mine': momentum_end is 1.0; it must be at least 0 and below 1", refusal("momentum_end", 1.0));
+        assertEquals("preset 'mine': heads is 0; it must be from 1 to 1024", refusal("heads", 0L));
+        assertEquals(
+                "preset 'mine': mlp_factor is 0.3; times d_model (64) it must give a whole width",
+                refusal("mlp_factor", 0.3));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"layers", "d_model", "heads", "context", "batch", "steps"})
+    void namesAKeyThatIsMissing(String key) {
+        Map<String, Object> keys = new HashMap<>(LEAST);
+        keys.remove(key);
+        assertEquals(
+                "preset 'mine' lacks the key '" + key + "'",
+                assertThrows(IllegalArgumentException.class, () -> Preset.of("mine", keys))
+                        .getMessage());
+    }
+
+    @Test
+    void schedulesRiseStayAndFall() {
+        Map<String, Object> keys = new HashMap<>(LEAST);
+        keys.put("steps", 100L);
+        keys.put("warmup_steps", 10L);
+        keys.put("warmdown_fraction", 0.5);
+        keys.put("final_lr_fraction", 0.1);
+        keys.put("momentum_warmup_steps", 20L);
+        TrainConfig training = Preset.of("mine", keys).training();
+        assertEquals(0.1, training.learningRateFactor(0), 1e-12);
+        assertEquals(1, training.learningRateFactor(9), 1e-12);
+        assertEquals(1, training.learningRateFactor(50), 1e-12);
+        assertEquals(0.55, training.learningRateFactor(75), 1e-12);
+        assertEquals(0.1, training.learningRateFactor(100), 1e-12);
+        assertEquals(0.85, training.momentum(0), 1e-12);
+        assertEquals(0.9, training.momentum(10), 1e-12);
+        assertEquals(0.95, training.momentum(99), 1e-12);
+    }
+}
