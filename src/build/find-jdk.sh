@@ -10,21 +10,25 @@ jdk_major() {
     fi
 }
 
+jdk_candidates() {
+    local named="JAVA${1}_HOME" on_path
+    printf '%s\n' "${JAVA_HOME:-}" "${!named:-}"
+    on_path=$(command -v javac) && dirname "$(dirname "$(readlink -f "$on_path")")"
+    if [ -r "$HOME/.m2/toolchains.xml" ]; then
+        sed -n 's|.*<jdkHome>\(.*\)</jdkHome>.*|\1|p' "$HOME/.m2/toolchains.xml"
+    fi
+    # A pattern without a match stays as it is, which is no JDK either.
+    printf '%s\n' /usr/lib/jvm/* /usr/java/* /opt/*jdk* \
+        "$HOME"/.jdks/* "$HOME"/.sdkman/candidates/java/* "$HOME"/.asdf/installs/java/*
+}
+
 find_jdk() {
-    local major=$1 home named="JAVA${1}_HOME" on_path
-    on_path=$(command -v javac || true)
+    local home
     while IFS= read -r home; do
-        [ -n "$home" ] && [ "$(jdk_major "$home")" = "$major" ] && { printf '%s\n' "$home"; return 0; }
-    done < <(
-        printf '%s\n' "${JAVA_HOME:-}" "${!named:-}"
-        [ -z "$on_path" ] || dirname "$(dirname "$(readlink -f "$on_path")")"
-        sed -n 's|.*<jdkHome>\(.*\)</jdkHome>.*|\1|p' "$HOME/.m2/toolchains.xml" 2>/dev/null
-        compgen -G "/usr/lib/jvm/*"
-        compgen -G "/usr/java/*"
-        compgen -G "/opt/*jdk*"
-        compgen -G "$HOME/.jdks/*"
-        compgen -G "$HOME/.sdkman/candidates/java/*"
-        compgen -G "$HOME/.asdf/installs/java/*"
-    )
+        if [ -n "$home" ] && [ "$(jdk_major "$home")" = "$1" ]; then
+            printf '%s\n' "$home"
+            return 0
+        fi
+    done < <(set +e; jdk_candidates "$1")
     return 1
 }
