@@ -66,13 +66,13 @@ bool Arguments::range(int64_t begin, int64_t end, const char* begin_name, const 
   return false;
 }
 
-bool Arguments::blocks(int64_t block, int64_t begin) const {
+bool Arguments::blocks(int64_t block, int64_t begin, int64_t end) const {
   if (block < kMinBlock || block > kMaxBlock || (block & (block - 1)) != 0) {
     fail(MU_INVALID_ARGUMENT, "%s: block is %lld, not a power of two from 64 to 2048", function_,
          static_cast<long long>(block));
     return false;
   }
-  if (begin % block != 0) {
+  if (begin < end && begin % block != 0) {
     fail(MU_INVALID_ARGUMENT, "%s: begin is %lld, not a multiple of block %lld", function_,
          static_cast<long long>(begin), static_cast<long long>(block));
     return false;

@@ -35,8 +35,8 @@ class Arguments final {
   bool range(int64_t begin, int64_t end, const char* begin_name, const char* end_name) const;
   bool elements(int64_t begin, int64_t end) const { return range(begin, end, "begin", "end"); }
   bool rows(int64_t begin, int64_t end) const { return range(begin, end, "row_begin", "row_end"); }
-  /* A power of two from 64 to 2048 of which begin is a multiple. */
-  bool blocks(int64_t block, int64_t begin) const;
+  /* block is a power of two from 64 to 2048 and begin a multiple of it, unless the range is empty. */
+  bool blocks(int64_t block, int64_t begin, int64_t end) const;
   bool not_negative(int64_t value, const char* name) const;
   bool at_least(int64_t value, int64_t least, const char* name, const char* least_name) const;
   bool finite(double value, const char* name) const;

@@ -13,7 +13,7 @@ mu_status mu_quantize(const mu_context* context, mu_format format, int64_t block
   const Arguments check("mu_quantize");
   if (!(check.context(context) && check.block_format(format, "format") && check.type(x_type, "x_type") &&
         check.array(x, x_type, "x") && check.state(format, codes, scales, "codes", "scales") && check.elements(begin, end) &&
-        check.blocks(block, begin))) {
+        check.blocks(block, begin, end))) {
     return MU_INVALID_ARGUMENT;
   }
   return context->table->quantize(context, format, block, x, x_type, codes, scales, begin, end);
@@ -24,7 +24,7 @@ mu_status mu_dequantize(const mu_context* context, mu_format format, int64_t blo
   const Arguments check("mu_dequantize");
   if (!(check.context(context) && check.block_format(format, "format") && check.type(out_type, "out_type") &&
         check.array(out, out_type, "out") && check.state(format, codes, scales, "codes", "scales") &&
-        check.elements(begin, end) && check.blocks(block, begin))) {
+        check.elements(begin, end) && check.blocks(block, begin, end))) {
     return MU_INVALID_ARGUMENT;
   }
   return context->table->dequantize(context, format, block, codes, scales, out, out_type, begin, end);

@@ -16,7 +16,7 @@ mu_status mu_muon_momentum(const mu_context* context, mu_format format, int64_t 
         check.type(gradient_type, "gradient_type") && check.array(gradient, gradient_type, "gradient") &&
         check.finite(gradient_scale, "gradient_scale") && check.state(format, momentum, scales, "momentum", "scales") &&
         check.type(update_type, "update_type") && check.array(update, update_type, "update") &&
-        check.within(beta, 0.0, 1.0, "beta") && check.elements(begin, end) && check.blocks(block, begin) &&
+        check.within(beta, 0.0, 1.0, "beta") && check.elements(begin, end) && check.blocks(block, begin, end) &&
         check.pointer(sum_squares, alignof(double), "sum_squares"))) {
     return MU_INVALID_ARGUMENT;
   }
@@ -71,7 +71,7 @@ mu_status mu_adamw(const mu_context* context, const mu_adamw_params* params, int
                     "v_format must be F32 (0) or INT8_DYNAMIC_UNSIGNED (3): a linear v is unstable") &&
         check.state(v_format, v, v_scales, "v", "v_scales") &&
         (rounding == nullptr || check.pointer(rounding, alignof(mu_rounding), "rounding")) &&
-        check.elements(begin, end) && check.blocks(block, begin))) {
+        check.elements(begin, end) && check.blocks(block, begin, end))) {
     return MU_INVALID_ARGUMENT;
   }
   return context->table->adamw(context, params, block, w, w_type, master, gradient, gradient_type, m_format, m,

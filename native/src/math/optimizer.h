@@ -11,14 +11,13 @@
 namespace muonium {
 
 struct MomentumConstants {
-  float gradient_scale;
   float beta;
-  float one_minus_beta;
+  float inflow; /* (1 - beta) * gradient_scale, formed in double */
   bool nesterov;
 };
 
 MU_MATH MomentumConstants momentum_constants(float gradient_scale, double beta, int32_t nesterov) {
-  return MomentumConstants{gradient_scale, static_cast<float>(beta), static_cast<float>(1.0 - beta), nesterov != 0};
+  return MomentumConstants{static_cast<float>(beta), static_cast<float>((1.0 - beta) * gradient_scale), nesterov != 0};
 }
 
 template <class F>
@@ -29,7 +28,7 @@ struct MomentumStep {
 
 template <class F>
 MU_MATH MomentumStep<F> momentum_step(const MomentumConstants& c, F momentum, F gradient) {
-  const F inflow = F(c.one_minus_beta) * (F(c.gradient_scale) * gradient);
+  const F inflow = F(c.inflow) * gradient;
   const F fresh = F(c.beta) * momentum + inflow;
   return MomentumStep<F>{fresh, c.nesterov ? F(c.beta) * fresh + inflow : fresh};
 }

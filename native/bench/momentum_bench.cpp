@@ -1,0 +1,175 @@
+/*
+ * momentum_bench.cpp - nanoseconds per parameter of the streaming kernels in each tier, on arrays far larger than the
+ * caches, on one thread; beside a non-temporal copy in the same rounds. Built on request, run by hand:
+ *
+ *   momentum_bench [million parameters, default 64] [rounds, default 7]
+ *
+ * GB/s counts every byte that the pass must read or write, once. A figure is the median of the rounds.
+ */
+#include <immintrin.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "muonium.h"
+
+namespace {
+
+struct Pass {
+  std::string name;
+  double bytes_per_parameter;
+  std::function<void()> run;
+  std::vector<double> seconds;
+};
+
+template <class T>
+T* aligned_array(std::size_t count) {
+  T* array = static_cast<T*>(std::aligned_alloc(64, (count * sizeof(T) + 63) / 64 * 64));
+  if (array == nullptr) {
+    std::fprintf(stderr, "no memory for %zu bytes\n", count * sizeof(T));
+    std::exit(1);
+  }
+  return array;
+}
+
+void stream_copy(const float* from, float* to, std::size_t count) {
+  for (std::size_t i = 0; i < count; i += 16) {
+    _mm256_stream_ps(to + i, _mm256_load_ps(from + i));
+    _mm256_stream_ps(to + i + 8, _mm256_load_ps(from + i + 8));
+  }
+  _mm_sfence();
+}
+
+void must(mu_status status) {
+  if (status != MU_OK) {
+    std::fprintf(stderr, "%s\n", mu_last_error());
+    std::exit(1);
+  }
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const int64_t n = (count > 1 ? std::atoll(arguments[1]) : 64) * 1000000 / 128 * 128;
+  const int rounds = count > 2 ? std::atoi(arguments[2]) : 7;
+  const std::size_t size = static_cast<std::size_t>(n);
+  float* gradient = aligned_array<float>(size);
+  float* wide = aligned_array<float>(size);    /* FP32 momentum, or FP32 out */
+  float* weights = aligned_array<float>(size);
+  uint16_t* update = aligned_array<uint16_t>(size);
+  int8_t* linear = aligned_array<int8_t>(size);
+  uint8_t* m = aligned_array<uint8_t>(size);
+  uint8_t* v = aligned_array<uint8_t>(size);
+  float* scales = aligned_array<float>(size / 128);
+  float* m_scales = aligned_array<float>(size / 128);
+  float* v_scales = aligned_array<float>(size / 128);
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  for (std::size_t i = 0; i < size; ++i) {
+    gradient[i] = i < 4096 ? normal(random) : gradient[(i * 2654435761u) % 4096];
+    wide[i] = gradient[i];
+    weights[i] = gradient[i];
+    update[i] = 0;
+  }
+  double sum = 0.0;
+  std::vector<Pass> passes;
+  passes.push_back({"non-temporal copy", 8.0, [&] { stream_copy(gradient, wide, size); }, {}});
+  std::vector<mu_context*> contexts;
+  for (int tier = MU_TIER_SCALAR + 1; tier <= mu_cpu_best_tier(); ++tier) {
+    mu_context* context = nullptr;
+    must(mu_context_create(MU_BACKEND_CPU, nullptr, 0, nullptr, static_cast<mu_tier>(tier), &context));
+    contexts.push_back(context);
+    const std::string name = std::string(mu_tier_name(static_cast<mu_tier>(tier))) + " ";
+    must(mu_quantize(context, MU_FORMAT_INT8_LINEAR, 128, gradient, MU_F32, linear, scales, 0, n));
+    must(mu_quantize(context, MU_FORMAT_INT8_DYNAMIC_SIGNED, 128, gradient, MU_F32, m, m_scales, 0, n));
+    must(mu_quantize(context, MU_FORMAT_INT8_DYNAMIC_UNSIGNED, 128, gradient, MU_F32, v, v_scales, 0, n));
+    const double scale_bytes = 2 * 4.0 / 128;
+    const auto momentum = [=, &sum](mu_format format, void* state) {
+      must(mu_muon_momentum(context, format, 128, gradient, MU_F32, 1.0f, state, scales, update, MU_BF16, 0.95, 1, 0,
+                            n, &sum));
+    };
+    passes.push_back({name + "momentum INT8 -> bf16", 8.0 + scale_bytes,
+                      [=] { momentum(MU_FORMAT_INT8_LINEAR, linear); }, {}});
+    passes.push_back({name + "momentum FP32 -> bf16", 14.0, [=] { momentum(MU_FORMAT_F32, wide); }, {}});
+    passes.push_back({name + "momentum dynamic -> bf16", 8.0 + scale_bytes,
+                      [=] {
+                        must(mu_muon_momentum(context, MU_FORMAT_INT8_DYNAMIC_SIGNED, 128, gradient, MU_F32, 1.0f, m,
+                                              m_scales, update, MU_BF16, 0.95, 1, 0, n, nullptr));
+                      },
+                      {}});
+    passes.back().run = [=, &sum] {
+      must(mu_muon_momentum(context, MU_FORMAT_INT8_DYNAMIC_SIGNED, 128, gradient, MU_F32, 1.0f, m, m_scales, update,
+                            MU_BF16, 0.95, 1, 0, n, &sum));
+    };
+    passes.push_back({name + "quantize INT8", 5.0 + scale_bytes / 2,
+                      [=] {
+                        must(mu_quantize(context, MU_FORMAT_INT8_LINEAR, 128, gradient, MU_F32, linear, scales, 0, n));
+                      },
+                      {}});
+    passes.push_back({name + "dequantize INT8 -> FP32", 5.0 + scale_bytes / 2,
+                      [=] {
+                        must(mu_dequantize(context, MU_FORMAT_INT8_LINEAR, 128, linear, scales, wide, MU_F32, 0, n));
+                      },
+                      {}});
+    passes.push_back({name + "quantize dynamic", 5.0 + scale_bytes / 2,
+                      [=] {
+                        must(mu_quantize(context, MU_FORMAT_INT8_DYNAMIC_SIGNED, 128, gradient, MU_F32, m, m_scales, 0,
+                                         n));
+                      },
+                      {}});
+    passes.push_back({name + "dequantize dynamic -> FP32", 5.0 + scale_bytes / 2,
+                      [=] {
+                        must(mu_dequantize(context, MU_FORMAT_INT8_DYNAMIC_SIGNED, 128, m, m_scales, wide, MU_F32, 0,
+                                           n));
+                      },
+                      {}});
+    static const mu_adamw_params params = {1e-4, 0.9, 0.999, 1e-8, 0.1, 0.5, 0.1, 1.0};
+    passes.push_back({name + "AdamW 8-bit, FP32 weights", 16.0 + 2 * scale_bytes,
+                      [=] {
+                        must(mu_adamw(context, &params, 128, weights, MU_F32, nullptr, gradient, MU_F32,
+                                      MU_FORMAT_INT8_DYNAMIC_SIGNED, m, m_scales, MU_FORMAT_INT8_DYNAMIC_UNSIGNED, v,
+                                      v_scales, nullptr, 0, n));
+                      },
+                      {}});
+    passes.push_back({name + "sum of squares", 4.0,
+                      [=, &sum] { must(mu_sum_squares(context, gradient, MU_F32, 0, n, &sum)); }, {}});
+    static const mu_rounding rounding = {1, 2, 3};
+    passes.push_back({name + "update bf16 weights at random", 6.0,
+                      [=] {
+                        must(mu_muon_update(context, update, MU_BF16, n, nullptr, wide, MU_BF16, n, 0.999f, 0.001f,
+                                            &rounding, n, 0, 1));
+                      },
+                      {}});
+  }
+  for (int round = 0; round < rounds; ++round) {
+    for (Pass& pass : passes) {
+      const auto start = std::chrono::steady_clock::now();
+      pass.run();
+      pass.seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+  }
+  const double copied = passes[0].bytes_per_parameter * static_cast<double>(n) / median(passes[0].seconds);
+  std::printf("%s, %lld parameters, %d rounds\n%-40s %10s %8s %8s\n", mu_cpu_name(), static_cast<long long>(n), rounds,
+              "pass", "ns/param", "GB/s", "of copy");
+  for (const Pass& pass : passes) {
+    const double seconds = median(pass.seconds);
+    const double rate = pass.bytes_per_parameter * static_cast<double>(n) / seconds;
+    std::printf("%-40s %10.3f %8.1f %7.0f%%\n", pass.name.c_str(), seconds / static_cast<double>(n) * 1e9, rate / 1e9,
+                100 * rate / copied);
+  }
+  for (mu_context* context : contexts) {
+    mu_context_destroy(context);
+  }
+  return 0;
+}

@@ -1,0 +1,88 @@
+/* formats.cpp - quantize and dequantize. */
+#include "cpu/choose.h"
+#include "cpu/simd/state.h"
+
+namespace muonium::cpu::MU_TIER {
+namespace {
+
+template <class State, class T>
+MU_MATH void quantize_block(const State& state, int64_t k, int64_t at, int64_t count, const T* x) {
+  alignas(64) float values[kMaxBlock];
+  Absmax absmax;
+  for (int64_t j = 0; j < count; j += kPair) {
+    const F32x16 low = load(x + j);
+    const F32x16 high = load(x + j + kLanes);
+    include(absmax, low);
+    include(absmax, high);
+    store_pair(values + j, low, high);
+  }
+  state.encode(k, at, count, values, absmax);
+}
+
+template <class State, class T>
+MU_MATH void dequantize_block(const State& state, int64_t k, int64_t at, int64_t count, T* out) {
+  const F32x16 scale(state.scale(k));
+  for (int64_t j = 0; j < count; j += kPair) {
+    store_pair(out + j, state.decode(at + j, scale), state.decode(at + j + kLanes, scale));
+  }
+}
+
+/* body gets the state of a block format. */
+template <class Body>
+mu_status for_block_state(mu_format format, void* codes, float* scales, const Body& body) {
+  return for_state(format, codes, scales, [&]<class State>(const State& state) {
+    if constexpr (State::kQuantized) {
+      return body(state);
+    } else {
+      return MU_INVALID_ARGUMENT; /* refused by the ABI */
+    }
+  });
+}
+
+}  // namespace
+
+mu_status quantize(const mu_context*, mu_format format, int64_t block, const void* x, mu_type x_type, void* codes,
+                   float* scales, int64_t begin, int64_t end) {
+  return for_block_state(format, codes, scales, [&]<class State>(const State& state) {
+    return for_type(x_type, [&]<class T>(T) {
+      const T* source = static_cast<const T*>(x);
+      const int64_t whole = begin + (end - begin) / block * block;
+      for (int64_t i = begin; i < whole; i += block) {
+        quantize_block(state, i / block, i, block, source + i);
+      }
+      if (whole < end) {
+        const int64_t count = end - whole;
+        const Padded<T> padded(source + whole, count, T{});
+        PaddedState<State> padded_state(state, whole / block, whole, count);
+        quantize_block(padded_state.view(), 0, 0, padded.padded(count), padded.elements);
+        padded_state.copy_to(state, whole / block, whole, count);
+      }
+      return MU_OK;
+    });
+  });
+}
+
+mu_status dequantize(const mu_context*, mu_format format, int64_t block, const void* codes, const float* scales,
+                     void* out, mu_type out_type, int64_t begin, int64_t end) {
+  /* Only decode() is called. */
+  return for_block_state(format, const_cast<void*>(codes), const_cast<float*>(scales),
+                         [&]<class State>(const State& state) {
+    return for_type(out_type, [&]<class T>(T) {
+      T* target = static_cast<T*>(out);
+      const int64_t whole = begin + (end - begin) / block * block;
+      for (int64_t i = begin; i < whole; i += block) {
+        dequantize_block(state, i / block, i, block, target + i);
+      }
+      if (whole < end) {
+        const int64_t count = end - whole;
+        PaddedState<State> padded_state(state, whole / block, whole, count);
+        Padded<T> padded(target, 0, T{});
+        dequantize_block(padded_state.view(), 0, 0, padded.padded(count), padded.elements);
+        padded.copy_to(target + whole, count);
+      }
+      return MU_OK;
+    });
+  });
+}
+
+}  // namespace muonium::cpu::MU_TIER

@@ -1,0 +1,31 @@
+/*
+ * simd.h - F32x16 and U32x16: sixteen lanes in whatever registers the tier has (one of 512 bits, two of 256, or plain
+ * arrays), so that a kernel is one text and its results are the same bits in every tier.
+ *
+ *   load / store            sixteen elements, float or bf16, at any address
+ *   load_first, store_first the first n of them, 0 <= n <= 16; the others read as 0 and are not touched
+ *   store_pair, stream_pair thirty-two elements; stream past the caches, for addresses that are multiples of 64
+ */
+#ifndef MUONIUM_CPU_SIMD_H
+#define MUONIUM_CPU_SIMD_H
+
+#include "cpu/tier.h"
+#include "math/bf16.h"
+
+#if defined(__AVX512F__)
+#include "cpu/simd/simd_avx512.h"
+#elif defined(__AVX2__)
+#include "cpu/simd/simd_avx2.h"
+#else
+#include "cpu/simd/simd_scalar.h"
+#endif
+
+namespace muonium::cpu::MU_TIER {
+namespace {
+
+inline constexpr int64_t kLanes = 16;
+
+}  // namespace
+}  // namespace muonium::cpu::MU_TIER
+
+#endif

@@ -1,0 +1,249 @@
+/* simd_avx2.h - sixteen lanes in two registers of 256 bits. */
+#ifndef MUONIUM_CPU_SIMD_AVX2_H
+#define MUONIUM_CPU_SIMD_AVX2_H
+
+#include <immintrin.h>
+
+#include "math/format.h"
+#include "math/square_sums.h"
+
+namespace muonium::cpu::MU_TIER {
+namespace {
+
+struct F32x16 {
+  __m256 low;
+  __m256 high;
+
+  F32x16() = default;
+  F32x16(__m256 a, __m256 b) : low(a), high(b) {}
+  explicit F32x16(float x) : low(_mm256_set1_ps(x)), high(low) {}
+};
+
+struct U32x16 {
+  __m256i low;
+  __m256i high;
+
+  U32x16() = default;
+  U32x16(__m256i a, __m256i b) : low(a), high(b) {}
+  explicit U32x16(uint32_t x) : low(_mm256_set1_epi32(static_cast<int>(x))), high(low) {}
+};
+
+MU_MATH F32x16 operator+(F32x16 a, F32x16 b) {
+  return F32x16(_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high));
+}
+MU_MATH F32x16 operator-(F32x16 a, F32x16 b) {
+  return F32x16(_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high));
+}
+MU_MATH F32x16 operator*(F32x16 a, F32x16 b) {
+  return F32x16(_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high));
+}
+MU_MATH F32x16 operator/(F32x16 a, F32x16 b) {
+  return F32x16(_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high));
+}
+MU_MATH F32x16 square_root(F32x16 a) {
+  return F32x16(_mm256_sqrt_ps(a.low), _mm256_sqrt_ps(a.high));
+}
+
+MU_MATH U32x16 operator+(U32x16 a, U32x16 b) {
+  return U32x16(_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high));
+}
+MU_MATH U32x16 operator*(U32x16 a, U32x16 b) {
+  return U32x16(_mm256_mullo_epi32(a.low, b.low), _mm256_mullo_epi32(a.high, b.high));
+}
+MU_MATH U32x16 operator^(U32x16 a, U32x16 b) {
+  return U32x16(_mm256_xor_si256(a.low, b.low), _mm256_xor_si256(a.high, b.high));
+}
+MU_MATH U32x16 operator>>(U32x16 a, int count) {
+  return U32x16(_mm256_srli_epi32(a.low, count), _mm256_srli_epi32(a.high, count));
+}
+/* first, first + 1, ... */
+MU_MATH U32x16 counting_from(uint32_t first) {
+  const __m256i steps = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return U32x16(first) + U32x16(steps, _mm256_add_epi32(steps, _mm256_set1_epi32(8)));
+}
+
+MU_MATH __m256 widen(__m128i halves) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+
+/* Eight halves in the lower parts of 32-bit lanes; see narrow of the AVX-512 tier. */
+MU_MATH __m256i narrow_lanes(__m256 x, __m256i addend) {
+  const __m256i bits = _mm256_castps_si256(x);
+  const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, addend), 16);
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  const __m256i quiet = _mm256_or_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(0x40));
+  return _mm256_blendv_epi8(rounded, quiet, nan);
+}
+
+/* The pack works within halves of a register; the permutation puts the quarters in order. */
+MU_MATH __m256i narrow(F32x16 x, U32x16 addend) {
+  const __m256i packed = _mm256_packus_epi32(narrow_lanes(x.low, addend.low), narrow_lanes(x.high, addend.high));
+  return _mm256_permute4x64_epi64(packed, _MM_SHUFFLE(3, 1, 2, 0));
+}
+
+MU_MATH __m256i nearest_addend(__m256 x) {
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(_mm256_castps_si256(x), 16), _mm256_set1_epi32(1));
+  return _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+}
+
+MU_MATH __m256i narrow_to_nearest(F32x16 x) {
+  return narrow(x, U32x16(nearest_addend(x.low), nearest_addend(x.high)));
+}
+
+MU_MATH F32x16 load(const float* p) {
+  return F32x16(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8));
+}
+MU_MATH F32x16 load(const bf16* p) {
+  return F32x16(widen(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
+                widen(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8))));
+}
+template <class T>
+MU_MATH F32x16 load_first(const T* p, int64_t count) {
+  T lanes[16] = {};
+  memcpy(lanes, p, static_cast<size_t>(count) * sizeof(T));
+  return load(lanes);
+}
+
+MU_MATH void store(float* p, F32x16 x) {
+  _mm256_storeu_ps(p, x.low);
+  _mm256_storeu_ps(p + 8, x.high);
+}
+MU_MATH void store(bf16* p, F32x16 x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow_to_nearest(x));
+}
+template <class T>
+MU_MATH void store_first(T* p, F32x16 x, int64_t count) {
+  T lanes[16];
+  store(lanes, x);
+  memcpy(p, lanes, static_cast<size_t>(count) * sizeof(T));
+}
+
+template <class T>
+MU_MATH void store_pair(T* p, F32x16 low, F32x16 high) {
+  store(p, low);
+  store(p + 16, high);
+}
+MU_MATH void stream_pair(float* p, F32x16 low, F32x16 high) {
+  _mm256_stream_ps(p, low.low);
+  _mm256_stream_ps(p + 8, low.high);
+  _mm256_stream_ps(p + 16, high.low);
+  _mm256_stream_ps(p + 24, high.high);
+}
+MU_MATH void stream_pair(bf16* p, F32x16 low, F32x16 high) {
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), narrow_to_nearest(low));
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(p + 16), narrow_to_nearest(high));
+}
+
+/* round_to_bf16_stochastically, lane by lane. */
+MU_MATH void store_stochastically(bf16* p, F32x16 x, U32x16 random) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(x, random >> 16));
+}
+MU_MATH void store_first_stochastically(bf16* p, F32x16 x, U32x16 random, int64_t count) {
+  bf16 lanes[16];
+  store_stochastically(lanes, x, random);
+  memcpy(p, lanes, static_cast<size_t>(count) * sizeof(bf16));
+}
+
+/* The maximum of magnitude_bits. */
+struct Absmax {
+  __m256i v = _mm256_setzero_si256();
+};
+
+MU_MATH void include(Absmax& absmax, F32x16 x) {
+  const __m256i mask = _mm256_set1_epi32(0x7fffffff);
+  const __m256i low = _mm256_and_si256(_mm256_castps_si256(x.low), mask);
+  const __m256i high = _mm256_and_si256(_mm256_castps_si256(x.high), mask);
+  absmax.v = _mm256_max_epu32(absmax.v, _mm256_max_epu32(low, high));
+}
+MU_MATH uint32_t bits(const Absmax& absmax) {
+  __m128i m = _mm_max_epu32(_mm256_castsi256_si128(absmax.v), _mm256_extracti128_si256(absmax.v, 1));
+  m = _mm_max_epu32(m, _mm_shuffle_epi32(m, _MM_SHUFFLE(1, 0, 3, 2)));
+  m = _mm_max_epu32(m, _mm_shuffle_epi32(m, _MM_SHUFFLE(2, 3, 0, 1)));
+  return static_cast<uint32_t>(_mm_cvtsi128_si32(m));
+}
+
+/* The lanes of square_sums.h: 0 to 15 for the even vectors of a range, 16 to 31 for the odd ones. */
+struct SquareSums {
+  __m256d v[8] = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(),
+                  _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};
+};
+
+MU_MATH void add_squares_of(__m256d& sum, __m128 x) {
+  const __m256d wide = _mm256_cvtps_pd(x);
+  sum = _mm256_fmadd_pd(wide, wide, sum);
+}
+MU_MATH void add_squares(SquareSums& sums, F32x16 even, F32x16 odd) {
+  add_squares_of(sums.v[0], _mm256_castps256_ps128(even.low));
+  add_squares_of(sums.v[1], _mm256_extractf128_ps(even.low, 1));
+  add_squares_of(sums.v[2], _mm256_castps256_ps128(even.high));
+  add_squares_of(sums.v[3], _mm256_extractf128_ps(even.high, 1));
+  add_squares_of(sums.v[4], _mm256_castps256_ps128(odd.low));
+  add_squares_of(sums.v[5], _mm256_extractf128_ps(odd.low, 1));
+  add_squares_of(sums.v[6], _mm256_castps256_ps128(odd.high));
+  add_squares_of(sums.v[7], _mm256_extractf128_ps(odd.high, 1));
+}
+MU_MATH double total(const SquareSums& sums) {
+  double lanes[kSumLanes];
+  for (int i = 0; i < 8; ++i) {
+    _mm256_storeu_pd(lanes + 4 * i, sums.v[i]);
+  }
+  return fold_lanes(lanes);
+}
+
+MU_MATH F32x16 load_codes(const int8_t* codes) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
+  return F32x16(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8))));
+}
+/* Integers from -128 to 255 in 32-bit lanes, as bytes. */
+MU_MATH __m128i narrow_to_bytes(__m256i low, __m256i high) {
+  const __m256i mask = _mm256_set1_epi32(0xff);
+  const __m256i halves = _mm256_packus_epi32(_mm256_and_si256(low, mask), _mm256_and_si256(high, mask));
+  const __m256i ordered = _mm256_permute4x64_epi64(halves, _MM_SHUFFLE(3, 1, 2, 0));
+  return _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));
+}
+/* Rounds to nearest even; for |q| <= 127. */
+MU_MATH void store_codes(int8_t* codes, F32x16 q) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(codes),
+                   narrow_to_bytes(_mm256_cvtps_epi32(q.low), _mm256_cvtps_epi32(q.high)));
+}
+MU_MATH F32x16 clamp(F32x16 x, float low, float high) {
+  const __m256 l = _mm256_set1_ps(low);
+  const __m256 h = _mm256_set1_ps(high);
+  return F32x16(_mm256_max_ps(l, _mm256_min_ps(h, x.low)), _mm256_max_ps(l, _mm256_min_ps(h, x.high)));
+}
+MU_MATH __m256 from_integer(__m256 x) {
+  const __m256 rest = _mm256_sub_ps(x, _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), rest);
+}
+/* Whether some lane is more than `limit` away from its nearest integer. */
+MU_MATH bool any_between_integers(F32x16 x, float limit) {
+  const __m256 furthest = _mm256_max_ps(from_integer(x.low), from_integer(x.high));
+  return _mm256_movemask_ps(_mm256_cmp_ps(furthest, _mm256_set1_ps(limit), _CMP_GT_OQ)) != 0;
+}
+
+MU_MATH F32x16 look_up(const DynamicMap& map, const uint8_t* codes) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
+  return F32x16(_mm256_i32gather_ps(map.value, _mm256_cvtepu8_epi32(bytes), 4),
+                _mm256_i32gather_ps(map.value, _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)), 4));
+}
+
+MU_MATH __m256i search(const DynamicMap& map, __m256 a) {
+  __m256i code = _mm256_setzero_si256();
+  for (int step = 128; step > 0; step /= 2) {
+    const __m256i last = _mm256_add_epi32(code, _mm256_set1_epi32(step - 1));
+    const __m256 threshold = _mm256_i32gather_ps(map.threshold, last, 4);
+    const __m256i below = _mm256_castps_si256(_mm256_cmp_ps(threshold, a, _CMP_LT_OQ));
+    code = _mm256_add_epi32(code, _mm256_and_si256(below, _mm256_set1_epi32(step)));
+  }
+  return code;
+}
+
+MU_MATH void store_nearest(const DynamicMap& map, uint8_t* codes, F32x16 a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), narrow_to_bytes(search(map, a.low), search(map, a.high)));
+}
+
+}  // namespace
+}  // namespace muonium::cpu::MU_TIER
+
+#endif

@@ -1,0 +1,221 @@
+/* simd_avx512.h - sixteen lanes in one register of 512 bits. */
+#ifndef MUONIUM_CPU_SIMD_AVX512_H
+#define MUONIUM_CPU_SIMD_AVX512_H
+
+#include <immintrin.h>
+
+#include "math/format.h"
+#include "math/square_sums.h"
+
+namespace muonium::cpu::MU_TIER {
+namespace {
+
+struct F32x16 {
+  __m512 v;
+
+  F32x16() = default;
+  explicit F32x16(__m512 x) : v(x) {}
+  explicit F32x16(float x) : v(_mm512_set1_ps(x)) {}
+};
+
+struct U32x16 {
+  __m512i v;
+
+  U32x16() = default;
+  explicit U32x16(__m512i x) : v(x) {}
+  explicit U32x16(uint32_t x) : v(_mm512_set1_epi32(static_cast<int>(x))) {}
+};
+
+MU_MATH F32x16 operator+(F32x16 a, F32x16 b) {
+  return F32x16(_mm512_add_ps(a.v, b.v));
+}
+MU_MATH F32x16 operator-(F32x16 a, F32x16 b) {
+  return F32x16(_mm512_sub_ps(a.v, b.v));
+}
+MU_MATH F32x16 operator*(F32x16 a, F32x16 b) {
+  return F32x16(_mm512_mul_ps(a.v, b.v));
+}
+MU_MATH F32x16 operator/(F32x16 a, F32x16 b) {
+  return F32x16(_mm512_div_ps(a.v, b.v));
+}
+MU_MATH F32x16 square_root(F32x16 a) {
+  return F32x16(_mm512_sqrt_ps(a.v));
+}
+
+MU_MATH U32x16 operator+(U32x16 a, U32x16 b) {
+  return U32x16(_mm512_add_epi32(a.v, b.v));
+}
+MU_MATH U32x16 operator*(U32x16 a, U32x16 b) {
+  return U32x16(_mm512_mullo_epi32(a.v, b.v));
+}
+MU_MATH U32x16 operator^(U32x16 a, U32x16 b) {
+  return U32x16(_mm512_xor_si512(a.v, b.v));
+}
+MU_MATH U32x16 operator>>(U32x16 a, int count) {
+  return U32x16(_mm512_srli_epi32(a.v, static_cast<unsigned>(count)));
+}
+/* first, first + 1, ... */
+MU_MATH U32x16 counting_from(uint32_t first) {
+  return U32x16(first) + U32x16(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+
+MU_MATH __mmask16 first_lanes(int64_t count) {
+  return static_cast<__mmask16>((1u << count) - 1u);
+}
+
+MU_MATH F32x16 widen(__m256i halves) {
+  return F32x16(_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16)));
+}
+
+/* Adds to the bits what decides the rounding, drops the lower halves; NaNs stay NaNs. */
+MU_MATH __m256i narrow(F32x16 x, __m512i addend) {
+  const __m512i bits = _mm512_castps_si512(x.v);
+  const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, addend), 16);
+  const __mmask16 nan = _mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q);
+  const __m512i quiet = _mm512_or_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(0x40));
+  return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(rounded, nan, quiet));
+}
+
+MU_MATH __m256i narrow_to_nearest(F32x16 x) {
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(_mm512_castps_si512(x.v), 16), _mm512_set1_epi32(1));
+  return narrow(x, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+}
+
+MU_MATH __m512i narrow_pair(F32x16 low, F32x16 high) {
+#if defined(__AVX512BF16__)
+  /* The instruction takes subnormals for 0, which round_to_bf16 does not: only then the long way. */
+  constexpr int kSubnormal = 0x20;
+  const unsigned subnormal =
+      static_cast<unsigned>(_mm512_fpclass_ps_mask(low.v, kSubnormal) | _mm512_fpclass_ps_mask(high.v, kSubnormal));
+  if (__builtin_expect(subnormal == 0, 1)) {
+    const __m512bh both = _mm512_cvtne2ps_pbh(high.v, low.v);
+    __m512i bits;
+    __builtin_memcpy(&bits, &both, sizeof bits);
+    return bits;
+  }
+#endif
+  return _mm512_inserti64x4(_mm512_castsi256_si512(narrow_to_nearest(low)), narrow_to_nearest(high), 1);
+}
+
+MU_MATH F32x16 load(const float* p) {
+  return F32x16(_mm512_loadu_ps(p));
+}
+MU_MATH F32x16 load(const bf16* p) {
+  return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+MU_MATH F32x16 load_first(const float* p, int64_t count) {
+  return F32x16(_mm512_maskz_loadu_ps(first_lanes(count), p));
+}
+MU_MATH F32x16 load_first(const bf16* p, int64_t count) {
+  return widen(_mm256_maskz_loadu_epi16(first_lanes(count), p));
+}
+
+MU_MATH void store(float* p, F32x16 x) {
+  _mm512_storeu_ps(p, x.v);
+}
+MU_MATH void store(bf16* p, F32x16 x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow_to_nearest(x));
+}
+MU_MATH void store_first(float* p, F32x16 x, int64_t count) {
+  _mm512_mask_storeu_ps(p, first_lanes(count), x.v);
+}
+MU_MATH void store_first(bf16* p, F32x16 x, int64_t count) {
+  _mm256_mask_storeu_epi16(p, first_lanes(count), narrow_to_nearest(x));
+}
+
+MU_MATH void store_pair(float* p, F32x16 low, F32x16 high) {
+  store(p, low);
+  store(p + 16, high);
+}
+MU_MATH void store_pair(bf16* p, F32x16 low, F32x16 high) {
+  _mm512_storeu_si512(p, narrow_pair(low, high));
+}
+MU_MATH void stream_pair(float* p, F32x16 low, F32x16 high) {
+  _mm512_stream_ps(p, low.v);
+  _mm512_stream_ps(p + 16, high.v);
+}
+MU_MATH void stream_pair(bf16* p, F32x16 low, F32x16 high) {
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(p), narrow_pair(low, high));
+}
+
+/* round_to_bf16_stochastically, lane by lane. */
+MU_MATH void store_stochastically(bf16* p, F32x16 x, U32x16 random) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(x, _mm512_srli_epi32(random.v, 16)));
+}
+MU_MATH void store_first_stochastically(bf16* p, F32x16 x, U32x16 random, int64_t count) {
+  _mm256_mask_storeu_epi16(p, first_lanes(count), narrow(x, _mm512_srli_epi32(random.v, 16)));
+}
+
+/* The maximum of magnitude_bits. */
+struct Absmax {
+  __m512i v = _mm512_setzero_si512();
+};
+
+MU_MATH void include(Absmax& absmax, F32x16 x) {
+  const __m512i magnitude = _mm512_and_si512(_mm512_castps_si512(x.v), _mm512_set1_epi32(0x7fffffff));
+  absmax.v = _mm512_max_epu32(absmax.v, magnitude);
+}
+MU_MATH uint32_t bits(const Absmax& absmax) {
+  return _mm512_reduce_max_epu32(absmax.v);
+}
+
+/* The lanes of square_sums.h: 0 to 15 for the even vectors of a range, 16 to 31 for the odd ones. */
+struct SquareSums {
+  __m512d v[4] = {_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd()};
+};
+
+MU_MATH void add_squares(SquareSums& sums, F32x16 even, F32x16 odd) {
+  const __m512d a = _mm512_cvtps_pd(_mm512_castps512_ps256(even.v));
+  const __m512d b = _mm512_cvtps_pd(_mm512_extractf32x8_ps(even.v, 1));
+  const __m512d c = _mm512_cvtps_pd(_mm512_castps512_ps256(odd.v));
+  const __m512d d = _mm512_cvtps_pd(_mm512_extractf32x8_ps(odd.v, 1));
+  sums.v[0] = _mm512_fmadd_pd(a, a, sums.v[0]);
+  sums.v[1] = _mm512_fmadd_pd(b, b, sums.v[1]);
+  sums.v[2] = _mm512_fmadd_pd(c, c, sums.v[2]);
+  sums.v[3] = _mm512_fmadd_pd(d, d, sums.v[3]);
+}
+MU_MATH double total(const SquareSums& sums) {
+  double lanes[kSumLanes];
+  for (int i = 0; i < 4; ++i) {
+    _mm512_storeu_pd(lanes + 8 * i, sums.v[i]);
+  }
+  return fold_lanes(lanes);
+}
+
+MU_MATH F32x16 load_codes(const int8_t* codes) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
+  return F32x16(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
+}
+/* Rounds to nearest even; for |q| <= 127. */
+MU_MATH void store_codes(int8_t* codes, F32x16 q) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(q.v)));
+}
+MU_MATH F32x16 clamp(F32x16 x, float low, float high) {
+  return F32x16(_mm512_max_ps(_mm512_set1_ps(low), _mm512_min_ps(_mm512_set1_ps(high), x.v)));
+}
+/* Whether some lane is more than `limit` away from its nearest integer. */
+MU_MATH bool any_between_integers(F32x16 x, float limit) {
+  const __m512 rest = _mm512_abs_ps(_mm512_reduce_ps(x.v, _MM_FROUND_TO_NEAREST_INT));
+  return _mm512_cmp_ps_mask(rest, _mm512_set1_ps(limit), _CMP_GT_OQ) != 0;
+}
+
+MU_MATH F32x16 look_up(const DynamicMap& map, const uint8_t* codes) {
+  const __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+  return F32x16(_mm512_i32gather_ps(index, map.value, 4));
+}
+
+MU_MATH void store_nearest(const DynamicMap& map, uint8_t* codes, F32x16 a) {
+  __m512i code = _mm512_setzero_si512();
+  for (int step = 128; step > 0; step /= 2) {
+    const __m512i last = _mm512_add_epi32(code, _mm512_set1_epi32(step - 1));
+    const __m512 threshold = _mm512_i32gather_ps(last, map.threshold, 4);
+    const __mmask16 below = _mm512_cmp_ps_mask(threshold, a.v, _CMP_LT_OQ);
+    code = _mm512_mask_add_epi32(code, below, code, _mm512_set1_epi32(step));
+  }
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), _mm512_cvtepi32_epi8(code));
+}
+
+}  // namespace
+}  // namespace muonium::cpu::MU_TIER
+
+#endif
