@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# usage: native.sh BUILD_FOLDER [CMAKE_OPTION...]
-# Configures and builds native/ with Ninja where there is one, else with make. Without a change it takes a second.
+# usage: native.sh BUILD_FOLDER TARGET [CMAKE_OPTION...]
+# Configures native/ and builds a target of it ("all" with its tests), with Ninja where there is one, else with make.
+# Without a change it takes a second.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 folder=$1
-shift
+target=$2
+shift 2
 
 # A folder keeps the generator it was made with.
 generator=()
@@ -15,4 +17,4 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 cmake -S native -B "$folder" "${generator[@]}" "$@" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
-cmake --build "$folder" --parallel "$(nproc)"
+cmake --build "$folder" --target "$target" --parallel "$(nproc)"
