@@ -1,0 +1,77 @@
+package dev.muonium.cli.report;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/** The report in Markdown. */
+final class ReportText {
+    private ReportText() {}
+
+    static String of(Report report, String command, boolean pictures) {
+        List<String> lines = new ArrayList<>();
+        RunResult baseline = report.baseline();
+        RunResult candidate = report.candidate();
+        Machine machine = report.machine();
+        lines.add("# " + report.preset() + ": " + LossChart.label(baseline) + " against " + LossChart.label(candidate)
+                + " optimizer state");
+        lines.add("");
+        lines.add(String.format(
+                Locale.ROOT,
+                "Two runs of one GPT (%,d parameters) over %d steps of %,d tokens of \"%s\" (%s tokens), seed %d; only"
+                        + " the format of the optimizer state differs.",
+                report.parameters(),
+                report.steps(),
+                report.tokensPerStep(),
+                report.text(),
+                report.tokenizer(),
+                report.seed()));
+        lines.add("");
+        lines.add(String.format(
+                Locale.ROOT,
+                "Muonium %s, %s, %s%s, %d threads, Java %s.",
+                report.version(),
+                machine.cpu(),
+                machine.tier(),
+                machine.bf16() ? " with bf16" : "",
+                machine.threads(),
+                machine.java()));
+        lines.add("");
+        lines.add("```");
+        lines.add(command);
+        lines.add("```");
+        lines.add("");
+        lines.addAll(ComparisonTable.of(report).toMarkdown());
+        lines.add("");
+        if (pictures) {
+            lines.add("![Training loss of both runs over the steps](loss.png)");
+            lines.add("");
+            lines.add("![Memory of both runs by purpose](memory.png)");
+            lines.add("");
+        }
+        lines.add("## How it was measured");
+        lines.add("");
+        lines.add(
+                "- Memory and loss: one process per run. The ledger counts every byte that was allocated off the heap,"
+                        + " by purpose; the peak of the process is its VmHWM, with the JVM and the training text.");
+        lines.add(String.format(
+                Locale.ROOT,
+                "- Speed: both trainers in one JVM, their steps taking turns (%d pairs). Step times of %s by those of"
+                        + " %s: median %.3f, quartiles %.3f to %.3f.",
+                report.speed().pairs(),
+                LossChart.label(candidate),
+                LossChart.label(baseline),
+                report.speed().medianRatio(),
+                report.speed().lowerQuartile(),
+                report.speed().upperQuartile()));
+        lines.add(String.format(
+                Locale.ROOT,
+                "- Loss: held-out text, after the last step. The runs differ by %.3f %%. For scale, an order-2 byte"
+                        + " model of the training split has %.4f nats per token (%.4f per byte).",
+                100 * report.valLossDifference(),
+                report.order2LossPerToken(),
+                report.order2ByteModelLoss()));
+        lines.add("");
+        return String.join("\n", lines);
+    }
+}
