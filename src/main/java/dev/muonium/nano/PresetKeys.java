@@ -91,8 +91,11 @@ final class PresetKeys {
     void requireNoOthers() {
         for (String key : values.keySet()) {
             if (!known.contains(key)) {
-                throw new IllegalArgumentException("preset '" + preset + "' has the unknown key '" + key
-                        + "'; the keys are " + String.join(", ", known));
+                String remedy = NearestName.of(key, known)
+                        .map(meant -> "did you mean '" + meant + "'?")
+                        .orElseGet(() -> "the keys are " + String.join(", ", known));
+                throw new IllegalArgumentException(
+                        "preset '" + preset + "' has the unknown key '" + key + "'; " + remedy);
             }
         }
     }

@@ -80,6 +80,9 @@ final class PresetTest {
 
     @Test
     void refusesAnUnknownKey() {
+        assertEquals(
+                "preset 'mine' has the unknown key 'weight_tyed'; did you mean 'weight_tied'?",
+                refusal("weight_tyed", true));
         assertTrue(refusal("learning_rate", 0.1)
                 .startsWith(
                         "preset 'mine' has the unknown key 'learning_rate'; the keys are activation_checkpointing, "));

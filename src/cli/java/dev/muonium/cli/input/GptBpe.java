@@ -4,25 +4,33 @@ import com.knuddels.jtokkit.Encodings;
 import com.knuddels.jtokkit.api.Encoding;
 import com.knuddels.jtokkit.api.EncodingType;
 import com.knuddels.jtokkit.api.IntArrayList;
+import dev.muonium.nano.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 
-/**
- * GPT-2's byte-pair encoding (r50k), with tables from jtokkit. Special tokens in a text are text.
- *
- * <p>Thread-safe.
- */
-public final class GptBpe {
-    /** GPT-2's vocabulary: 50,256 merges and bytes, and the end of a text. */
-    public static final int VOCABULARY = 50_257;
+/** GPT-2's byte-pair encoding (r50k), with tables from jtokkit. Special tokens in a text are text. */
+public final class GptBpe implements Tokenizer {
+    /** The 256 bytes, 50,000 merges and the end of a text. */
+    private static final int VOCABULARY = 50_257;
 
-    /** Large enough that cutting costs nothing, small enough that all workers have something to do. */
+    /** Large enough that cutting costs nothing, small enough that all processors have something to do. */
     private static final int PIECE = 1 << 18;
 
     private final Encoding encoding = Encodings.newLazyEncodingRegistry().getEncoding(EncodingType.R50K_BASE);
 
-    /** Encodes UTF-8 text on all processors. */
+    @Override
+    public String name() {
+        return "gpt2";
+    }
+
+    @Override
+    public int vocab() {
+        return VOCABULARY;
+    }
+
+    /** Works on all processors. */
+    @Override
     public int[] encode(byte[] utf8) {
         List<IntArrayList> encoded =
                 pieces(utf8).parallelStream().map(encoding::encodeOrdinary).toList();
@@ -35,13 +43,17 @@ public final class GptBpe {
         return tokens;
     }
 
-    /** The bytes of some tokens; a sequence that was cut inside a character gives a part of one. */
-    public byte[] decode(int[] tokens) {
+    @Override
+    public String decode(int[] tokens) {
         IntArrayList list = new IntArrayList(tokens.length);
-        for (int token : tokens) {
-            list.add(token);
+        for (int i = 0; i < tokens.length; i++) {
+            if (tokens[i] < 0 || tokens[i] >= VOCABULARY) {
+                throw new IllegalArgumentException(
+                        "token " + i + " is " + tokens[i] + "; GPT-2's are from 0 to " + (VOCABULARY - 1));
+            }
+            list.add(tokens[i]);
         }
-        return encoding.decodeBytes(list);
+        return new String(encoding.decodeBytes(list), StandardCharsets.UTF_8);
     }
 
     /**

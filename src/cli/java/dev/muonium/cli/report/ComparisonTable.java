@@ -1,5 +1,6 @@
 package dev.muonium.cli.report;
 
+import dev.muonium.nano.RunResult;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -74,7 +75,8 @@ public final class ComparisonTable {
     }
 
     private void bytes(String label, long baseline, long candidate) {
-        rows.add(new Row(label, mebibytes(baseline), mebibytes(candidate), change(baseline, candidate)));
+        rows.add(new Row(
+                label, mebibytes(baseline), mebibytes(candidate), change((double) baseline, (double) candidate)));
     }
 
     private void number(String label, String format, double baseline, double candidate) {

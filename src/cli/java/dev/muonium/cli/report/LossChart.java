@@ -1,5 +1,6 @@
 package dev.muonium.cli.report;
 
+import dev.muonium.nano.RunResult;
 import java.awt.BasicStroke;
 import java.util.Locale;
 import java.util.stream.IntStream;

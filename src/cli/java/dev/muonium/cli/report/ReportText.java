@@ -1,5 +1,6 @@
 package dev.muonium.cli.report;
 
+import dev.muonium.nano.RunResult;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;

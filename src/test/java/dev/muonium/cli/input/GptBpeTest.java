@@ -2,6 +2,7 @@ package dev.muonium.cli.input;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.knuddels.jtokkit.Encodings;
@@ -26,7 +27,7 @@ final class GptBpeTest {
         int[] tokens = bpe.encode(text);
 
         assertTrue(tokens.length > 1, Arrays.toString(tokens));
-        assertArrayEquals(text, bpe.decode(tokens));
+        assertEquals(new String(text, StandardCharsets.UTF_8), bpe.decode(tokens));
     }
 
     @Test
@@ -41,6 +42,12 @@ final class GptBpeTest {
                         .encodeOrdinary(new String(text, StandardCharsets.UTF_8))
                         .toArray(),
                 tokens);
-        assertArrayEquals(text, bpe.decode(tokens));
+        assertEquals(new String(text, StandardCharsets.UTF_8), bpe.decode(tokens));
+    }
+
+    @Test
+    void refusesATokenThatThereIsNot() {
+        var e = assertThrows(IllegalArgumentException.class, () -> bpe.decode(new int[] {0, 50_257}));
+        assertEquals("token 1 is 50257; GPT-2's are from 0 to 50256", e.getMessage());
     }
 }

@@ -1,10 +1,10 @@
 package dev.muonium.cli.report;
 
 import dev.muonium.cli.report.Report.Reduction;
+import dev.muonium.nano.RunResult;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.TreeMap;
 import java.util.stream.IntStream;
 
 /** A report of two runs that never took place. */
@@ -40,7 +40,7 @@ final class SampleReport {
                 name,
                 stateBytes,
                 3_145_728,
-                new TreeMap<>(Map.of("Muon", stateBytes * 3 / 4, "AdamW", stateBytes / 4)),
+                Map.of("muon", stateBytes * 3 / 4, "adamw", stateBytes / 4),
                 11_010_048,
                 11_010_048,
                 62_914_560,
