@@ -5,6 +5,7 @@ module dev.muonium {
 
     exports dev.muonium;
     exports dev.muonium.checkpoint;
+    exports dev.muonium.device;
     exports dev.muonium.memory;
     exports dev.muonium.nano;
 }

@@ -86,7 +86,7 @@ public interface Kernels {
             @Nullable MemorySegment scales,
             MemorySegment update,
             ElementType updateType,
-            float beta,
+            double beta,
             boolean nesterov,
             long begin,
             long end);

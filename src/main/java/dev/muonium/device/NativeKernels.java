@@ -1,0 +1,360 @@
+package dev.muonium.device;
+
+import static dev.muonium.memory.Segments.requireOffHeap;
+import static dev.muonium.memory.Segments.requireWritable;
+
+import dev.muonium.bindings.mu.Muonium;
+import dev.muonium.bindings.mu.mu_adamw_params;
+import dev.muonium.bindings.mu.mu_rounding;
+import dev.muonium.memory.Allocator;
+import dev.muonium.memory.BlockFormat;
+import dev.muonium.memory.ElementType;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
+
+/** The kernels of {@code libmuonium.so}: bounds are checked here, beside each call; the rest is checked by the callee. */
+final class NativeKernels implements Kernels {
+    /**
+     * Where a call puts its sum. One per thread and outside the ledger, like the call's own stack: which thread calls first
+     * is chance, and the ledger must not depend on it.
+     */
+    private static final ThreadLocal<MemorySegment> SUM =
+            ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(ValueLayout.JAVA_DOUBLE));
+
+    private final NativeContext context;
+    private final Allocator allocator;
+
+    NativeKernels(NativeContext context, Allocator allocator) {
+        this.context = context;
+        this.allocator = allocator;
+    }
+
+    @Override
+    public void quantize(
+            BlockFormat format,
+            int block,
+            MemorySegment x,
+            ElementType xType,
+            MemorySegment codes,
+            @Nullable MemorySegment scales,
+            long begin,
+            long end) {
+        requireOffHeap("x", x, xType, end);
+        requireState("codes", "scales", format, block, codes, scales, end);
+        NativeContext.check(
+                Muonium.mu_quantize(
+                        context.handle(), code(format), block, x, code(xType), codes, orNull(scales), begin, end),
+                "mu_quantize");
+    }
+
+    @Override
+    public void dequantize(
+            BlockFormat format,
+            int block,
+            MemorySegment codes,
+            @Nullable MemorySegment scales,
+            MemorySegment out,
+            ElementType outType,
+            long begin,
+            long end) {
+        requireOffHeap("codes", codes, format.codeType(), end);
+        requireScales("scales", format, block, scales, end, false);
+        requireWritable("out", out, outType, end);
+        NativeContext.check(
+                Muonium.mu_dequantize(
+                        context.handle(), code(format), block, codes, orNull(scales), out, code(outType), begin, end),
+                "mu_dequantize");
+    }
+
+    @Override
+    public double sumSquares(MemorySegment x, ElementType type, long begin, long end) {
+        requireOffHeap("x", x, type, end);
+        MemorySegment sum = SUM.get();
+        NativeContext.check(Muonium.mu_sum_squares(context.handle(), x, code(type), begin, end, sum), "mu_sum_squares");
+        return sum.get(ValueLayout.JAVA_DOUBLE, 0);
+    }
+
+    @Override
+    public void scale(
+            float alpha,
+            MemorySegment x,
+            ElementType xType,
+            long xLd,
+            MemorySegment out,
+            ElementType outType,
+            long outLd,
+            long cols,
+            long rowBegin,
+            long rowEnd) {
+        requireOffHeap("x", x, xType, extent(xLd, cols, rowEnd));
+        requireWritable("out", out, outType, extent(outLd, cols, rowEnd));
+        NativeContext.check(
+                Muonium.mu_scale(
+                        context.handle(),
+                        alpha,
+                        x,
+                        code(xType),
+                        xLd,
+                        out,
+                        code(outType),
+                        outLd,
+                        cols,
+                        rowBegin,
+                        rowEnd),
+                "mu_scale");
+    }
+
+    @Override
+    public void axpby(
+            float alpha,
+            MemorySegment x,
+            ElementType xType,
+            long xLd,
+            float beta,
+            MemorySegment y,
+            ElementType yType,
+            long yLd,
+            MemorySegment out,
+            ElementType outType,
+            long outLd,
+            long cols,
+            long rowBegin,
+            long rowEnd) {
+        requireOffHeap("x", x, xType, extent(xLd, cols, rowEnd));
+        requireOffHeap("y", y, yType, extent(yLd, cols, rowEnd));
+        requireWritable("out", out, outType, extent(outLd, cols, rowEnd));
+        NativeContext.check(
+                Muonium.mu_axpby(
+                        context.handle(),
+                        alpha,
+                        x,
+                        code(xType),
+                        xLd,
+                        beta,
+                        y,
+                        code(yType),
+                        yLd,
+                        out,
+                        code(outType),
+                        outLd,
+                        cols,
+                        rowBegin,
+                        rowEnd),
+                "mu_axpby");
+    }
+
+    @Override
+    public void mirrorUpper(MemorySegment x, ElementType type, long ld, long rowBegin, long rowEnd) {
+        requireWritable("x", x, type, extent(ld, rowEnd, rowEnd));
+        NativeContext.check(
+                Muonium.mu_mirror_upper(context.handle(), x, code(type), ld, rowBegin, rowEnd), "mu_mirror_upper");
+    }
+
+    @Override
+    public double muonMomentum(
+            BlockFormat format,
+            int block,
+            MemorySegment gradient,
+            ElementType gradientType,
+            float gradientScale,
+            MemorySegment momentum,
+            @Nullable MemorySegment scales,
+            MemorySegment update,
+            ElementType updateType,
+            double beta,
+            boolean nesterov,
+            long begin,
+            long end) {
+        requireOffHeap("gradient", gradient, gradientType, end);
+        requireState("momentum", "scales", format, block, momentum, scales, end);
+        requireWritable("update", update, updateType, end);
+        MemorySegment sum = SUM.get();
+        NativeContext.check(
+                Muonium.mu_muon_momentum(
+                        context.handle(),
+                        code(format),
+                        block,
+                        gradient,
+                        code(gradientType),
+                        gradientScale,
+                        momentum,
+                        orNull(scales),
+                        update,
+                        code(updateType),
+                        beta,
+                        nesterov ? 1 : 0,
+                        begin,
+                        end,
+                        sum),
+                "mu_muon_momentum");
+        return sum.get(ValueLayout.JAVA_DOUBLE, 0);
+    }
+
+    @Override
+    public void muonUpdate(
+            MemorySegment weights,
+            ElementType weightType,
+            long weightLd,
+            @Nullable MemorySegment master,
+            MemorySegment o,
+            ElementType oType,
+            long oLd,
+            float decay,
+            float rate,
+            @Nullable Rounding rounding,
+            long cols,
+            long rowBegin,
+            long rowEnd) {
+        requireWritable("weights", weights, weightType, extent(weightLd, cols, rowEnd));
+        requireMaster(master, extent(cols, cols, rowEnd));
+        requireOffHeap("o", o, oType, extent(oLd, cols, rowEnd));
+        NativeContext.check(
+                Muonium.mu_muon_update(
+                        context.handle(),
+                        weights,
+                        code(weightType),
+                        weightLd,
+                        orNull(master),
+                        o,
+                        code(oType),
+                        oLd,
+                        decay,
+                        rate,
+                        key(rounding),
+                        cols,
+                        rowBegin,
+                        rowEnd),
+                "mu_muon_update");
+    }
+
+    @Override
+    public void adamW(
+            AdamWParameters parameters,
+            int block,
+            MemorySegment weights,
+            ElementType weightType,
+            @Nullable MemorySegment master,
+            MemorySegment gradient,
+            ElementType gradientType,
+            BlockFormat mFormat,
+            MemorySegment m,
+            @Nullable MemorySegment mScales,
+            BlockFormat vFormat,
+            MemorySegment v,
+            @Nullable MemorySegment vScales,
+            @Nullable Rounding rounding,
+            long begin,
+            long end) {
+        MemorySegment scalars = parameters.segment();
+        requireOffHeap("parameters", scalars, ElementType.F64, mu_adamw_params.sizeof() / Double.BYTES);
+        requireWritable("weights", weights, weightType, end);
+        requireMaster(master, end);
+        requireOffHeap("gradient", gradient, gradientType, end);
+        requireState("m", "mScales", mFormat, block, m, mScales, end);
+        requireState("v", "vScales", vFormat, block, v, vScales, end);
+        NativeContext.check(
+                Muonium.mu_adamw(
+                        context.handle(),
+                        scalars,
+                        block,
+                        weights,
+                        code(weightType),
+                        orNull(master),
+                        gradient,
+                        code(gradientType),
+                        code(mFormat),
+                        m,
+                        orNull(mScales),
+                        code(vFormat),
+                        v,
+                        orNull(vScales),
+                        key(rounding),
+                        begin,
+                        end),
+                "mu_adamw");
+    }
+
+    @Override
+    public Rounding newRounding() {
+        return new NativeRounding(allocator);
+    }
+
+    @Override
+    public AdamWParameters newAdamWParameters() {
+        return new NativeAdamWParameters(allocator);
+    }
+
+    /** Elements from the beginning of a matrix to the end of its last row; a product too large to hold is the largest. */
+    private static long extent(long ld, long cols, long rowEnd) {
+        if (rowEnd <= 0 || cols <= 0) {
+            return 0; // nothing is touched, or the callee refuses it
+        }
+        long rows = rowEnd - 1;
+        return ld > 0 && rows > (Long.MAX_VALUE - cols) / ld ? Long.MAX_VALUE : rows * ld + cols;
+    }
+
+    private static void requireState(
+            String name,
+            String scalesName,
+            BlockFormat format,
+            int block,
+            MemorySegment codes,
+            @Nullable MemorySegment scales,
+            long end) {
+        requireWritable(name, codes, format.codeType(), end);
+        requireScales(scalesName, format, block, scales, end, true);
+    }
+
+    private static void requireScales(
+            String name, BlockFormat format, int block, @Nullable MemorySegment scales, long end, boolean written) {
+        BlockFormat.requireBlock(block);
+        if (!format.isScaled()) {
+            return;
+        }
+        if (scales == null) {
+            throw new IllegalArgumentException("'" + name + "' is null, but " + format + " has one scale per block");
+        }
+        requireOffHeap(name, scales, ElementType.F32, format.scales(end, block));
+        if (written) {
+            requireWritable(name, scales, ElementType.F32, 0);
+        }
+    }
+
+    private static void requireMaster(@Nullable MemorySegment master, long elements) {
+        if (master != null) {
+            requireWritable("master", master, ElementType.F32, elements);
+        }
+    }
+
+    private static MemorySegment key(@Nullable Rounding rounding) {
+        if (rounding == null) {
+            return MemorySegment.NULL;
+        }
+        MemorySegment key = rounding.segment();
+        requireOffHeap("rounding", key, ElementType.I64, mu_rounding.sizeof() / Long.BYTES);
+        return key;
+    }
+
+    private static MemorySegment orNull(@Nullable MemorySegment segment) {
+        return segment == null ? MemorySegment.NULL : segment;
+    }
+
+    private static int code(ElementType type) {
+        return switch (type) {
+            case F32 -> Muonium.MU_F32();
+            case BF16 -> Muonium.MU_BF16();
+            default -> throw new IllegalArgumentException("a kernel takes F32 or BF16, not " + type);
+        };
+    }
+
+    static int code(BlockFormat format) {
+        return switch (format) {
+            case F32 -> Muonium.MU_FORMAT_F32();
+            case INT8_LINEAR -> Muonium.MU_FORMAT_INT8_LINEAR();
+            case INT8_DYNAMIC_SIGNED -> Muonium.MU_FORMAT_INT8_DYNAMIC_SIGNED();
+            case INT8_DYNAMIC_UNSIGNED -> Muonium.MU_FORMAT_INT8_DYNAMIC_UNSIGNED();
+        };
+    }
+}

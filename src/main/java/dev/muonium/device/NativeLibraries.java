@@ -1,0 +1,246 @@
+package dev.muonium.device;
+
+import dev.muonium.DeviceUnavailableException;
+import dev.muonium.bindings.NativeLibrary;
+import dev.muonium.bindings.NativeSymbols;
+import dev.muonium.bindings.dnnl.Dnnl;
+import dev.muonium.bindings.dnnl.dnnl_version_t;
+import dev.muonium.bindings.mu.Muonium;
+import java.io.IOException;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.CodeSource;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds, loads and checks the native libraries of the CPU, once per process: libgomp, then oneDNN, which needs it, then our own.
+ * What came of it is kept as a value, so that every later question gets the same answer.
+ */
+final class NativeLibraries {
+    private static final List<NativeLibrary> ORDER =
+            List.of(NativeLibrary.OPENMP, NativeLibrary.DNNL, NativeLibrary.MUONIUM);
+
+    private NativeLibraries() {}
+
+    /** What came of loading. */
+    private sealed interface Outcome {
+        record Loaded(List<LibraryInfo> libraries) implements Outcome {}
+
+        record Failed(String sentence, Throwable cause) implements Outcome {}
+    }
+
+    private static final class Once {
+        static final Outcome OUTCOME = tryLoad(NativeSettings.ofThisProcess());
+    }
+
+    /** Why the libraries cannot be used; the message is part of a sentence. */
+    static final class CannotLoad extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        CannotLoad(String reason, @Nullable Throwable cause) {
+            super(reason, cause);
+        }
+    }
+
+    /**
+     * The libraries, loaded and installed in the bindings.
+     *
+     * @throws DeviceUnavailableException if they cannot be, with what was tried and the remedy
+     */
+    static List<LibraryInfo> require() {
+        return switch (Once.OUTCOME) {
+            case Outcome.Loaded loaded -> loaded.libraries();
+            case Outcome.Failed failed -> throw new DeviceUnavailableException(failed.sentence(), failed.cause());
+        };
+    }
+
+    private static Outcome tryLoad(NativeSettings settings) {
+        try {
+            return new Outcome.Loaded(load(settings));
+        } catch (CannotLoad e) {
+            return new Outcome.Failed(
+                    "the CPU device is not available on " + settings.platform() + ": " + e.getMessage(), e);
+        } catch (IllegalCallerException e) {
+            return new Outcome.Failed(nativeAccessDenied(), e);
+        }
+    }
+
+    /** The remedy names the flag as it must be typed. */
+    static String nativeAccessDenied() {
+        Module module = NativeLibraries.class.getModule();
+        return "the CPU device is not available: the JVM does not let Muonium call native code; add the option"
+                + " --enable-native-access=" + (module.isNamed() ? module.getName() : "ALL-UNNAMED")
+                + " to the java command ("
+                + (module.isNamed()
+                        ? "ALL-UNNAMED instead of " + module.getName() + " if Muonium is on the class path"
+                        : "dev.muonium instead of ALL-UNNAMED if Muonium is on the" + " module path")
+                + ")";
+    }
+
+    private static List<LibraryInfo> load(NativeSettings settings) throws CannotLoad {
+        Path folder = locate(settings);
+        List<SymbolLookup> symbols = new ArrayList<>();
+        for (NativeLibrary library : ORDER) {
+            symbols.add(open(folder.resolve(library.soname())));
+        }
+        // oneDNN's lookup also finds what oneDNN itself depends on. When another copy of libgomp was in the process
+        // before, that
+        // is the one whose settings count.
+        SymbolLookup dnnl = symbols.get(1);
+        SymbolLookup muonium = symbols.get(2);
+        requireAbi(muonium, folder.resolve(NativeLibrary.MUONIUM.soname()));
+        NativeSymbols.install(NativeLibrary.OPENMP, dnnl);
+        NativeSymbols.install(NativeLibrary.DNNL, dnnl);
+        NativeSymbols.install(NativeLibrary.MUONIUM, muonium);
+        requireOneDnn(folder.resolve(NativeLibrary.DNNL.soname()));
+        return List.of(
+                new LibraryInfo(
+                        NativeLibrary.MUONIUM.soname(),
+                        Muonium.mu_version().getString(0) + ", ABI " + Muonium.mu_abi_version(),
+                        folder.resolve(NativeLibrary.MUONIUM.soname())),
+                new LibraryInfo(
+                        NativeLibrary.DNNL.soname(), oneDnnVersion(), folder.resolve(NativeLibrary.DNNL.soname())),
+                new LibraryInfo(
+                        NativeLibrary.OPENMP.soname(), "unknown", folder.resolve(NativeLibrary.OPENMP.soname())));
+    }
+
+    /** The folder that holds the three libraries. */
+    static Path locate(NativeSettings settings) throws CannotLoad {
+        Path given = settings.libraryPath();
+        if (given != null) {
+            return requireComplete(given);
+        }
+        if (!settings.platform().equals("linux-x86_64")) {
+            throw new CannotLoad(
+                    "Muonium brings native libraries for linux-x86_64 only; build them for this platform and name their"
+                            + " folder with -D" + NativeSettings.LIBRARY_PATH + "=FOLDER",
+                    null);
+        }
+        try {
+            return extract(settings, NativeBundle.forPlatform(settings.platform()));
+        } catch (IOException e) {
+            throw new CannotLoad(
+                    e.getMessage() + "; use a complete jar, or name a folder that has the libraries with -D"
+                            + NativeSettings.LIBRARY_PATH + "=FOLDER",
+                    e);
+        }
+    }
+
+    private static Path requireComplete(Path folder) throws CannotLoad {
+        for (NativeLibrary library : ORDER) {
+            if (!Files.isRegularFile(folder.resolve(library.soname()))) {
+                throw new CannotLoad(
+                        "the folder " + folder + ", which " + NativeSettings.LIBRARY_PATH + " or "
+                                + NativeSettings.LIBRARY_PATH_VARIABLE + " names, has no " + library.soname()
+                                + "; it must have libgomp.so.1, libdnnl.so.3 and libmuonium.so",
+                        null);
+            }
+        }
+        return folder;
+    }
+
+    private static Path extract(NativeSettings settings, NativeBundle bundle) throws CannotLoad {
+        StringBuilder tried = new StringBuilder();
+        @Nullable IOException first = null;
+        for (Path cache : settings.caches()) {
+            try {
+                return new NativeCache(cache).provide(bundle);
+            } catch (IOException e) {
+                tried.append(tried.isEmpty() ? "" : "; ")
+                        .append(cache)
+                        .append(" (")
+                        .append(e)
+                        .append(')');
+                first = first == null ? e : first;
+            }
+        }
+        throw new CannotLoad(
+                "the native libraries cannot be extracted to " + tried
+                        + "; name a folder that this user can write to, and"
+                        + " nobody else, with -D" + NativeSettings.CACHE + "=FOLDER or the variable "
+                        + NativeSettings.CACHE_VARIABLE,
+                first);
+    }
+
+    private static SymbolLookup open(Path library) throws CannotLoad {
+        try {
+            return DynamicLinker.open(library);
+        } catch (DynamicLinker.CannotOpen e) {
+            throw new CannotLoad(
+                    "the dynamic linker cannot load " + library + " (" + e.getMessage() + "); it needs glibc and"
+                            + " libstdc++, and a folder that is not mounted noexec (choose one with -D"
+                            + NativeSettings.CACHE + "=FOLDER, or name one that has the libraries with -D"
+                            + NativeSettings.LIBRARY_PATH + "=FOLDER)",
+                    e);
+        }
+    }
+
+    /** Asked before the library is installed, as none of its other functions may be called if the answer is wrong. */
+    private static void requireAbi(SymbolLookup muonium, Path library) throws CannotLoad {
+        int found = abiVersion(muonium, library);
+        if (found != Muonium.MU_ABI_VERSION()) {
+            throw new CannotLoad(
+                    library + " has ABI version " + found + ", but the classes of Muonium in " + ownLocation()
+                            + " were made for ABI version " + Muonium.MU_ABI_VERSION() + "; take both from one build",
+                    null);
+        }
+    }
+
+    private static int abiVersion(SymbolLookup muonium, Path library) throws CannotLoad {
+        MemorySegment function = muonium.find("mu_abi_version")
+                .orElseThrow(() -> new CannotLoad(
+                        library + " has no function mu_abi_version: it is not Muonium's native library; the classes in "
+                                + ownLocation() + " need ABI version " + Muonium.MU_ABI_VERSION(),
+                        null));
+        MethodHandle handle =
+                Linker.nativeLinker().downcallHandle(function, FunctionDescriptor.of(ValueLayout.JAVA_INT));
+        try {
+            return (int) handle.invokeExact();
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new AssertionError("a native function throws nothing", e);
+        }
+    }
+
+    private static void requireOneDnn(Path library) throws CannotLoad {
+        int major = dnnl_version_t.major(Dnnl.dnnl_version());
+        int minor = dnnl_version_t.minor(Dnnl.dnnl_version());
+        if (major != Dnnl.DNNL_VERSION_MAJOR() || minor < Dnnl.DNNL_VERSION_MINOR()) {
+            throw new CannotLoad(
+                    library + " is oneDNN " + oneDnnVersion() + ", but Muonium needs " + Dnnl.DNNL_VERSION_MAJOR() + "."
+                            + Dnnl.DNNL_VERSION_MINOR() + " or a later " + Dnnl.DNNL_VERSION_MAJOR() + ".x",
+                    null);
+        }
+        if (dnnl_version_t.cpu_runtime(Dnnl.dnnl_version()) != Dnnl.DNNL_RUNTIME_OMP()) {
+            throw new CannotLoad(library + " is a oneDNN that was not built for OpenMP, on which Muonium relies", null);
+        }
+    }
+
+    private static String oneDnnVersion() {
+        MemorySegment version = Dnnl.dnnl_version();
+        return dnnl_version_t.major(version) + "." + dnnl_version_t.minor(version) + "."
+                + dnnl_version_t.patch(version);
+    }
+
+    private static String ownLocation() {
+        CodeSource source = NativeLibraries.class.getProtectionDomain().getCodeSource();
+        if (source == null || source.getLocation() == null) {
+            return "this JVM";
+        }
+        try {
+            return Path.of(source.getLocation().toURI()).toString();
+        } catch (URISyntaxException | RuntimeException e) {
+            return source.getLocation().toString();
+        }
+    }
+}

@@ -1,0 +1,90 @@
+package dev.muonium.device;
+
+import dev.muonium.MuoniumException;
+import dev.muonium.memory.Allocator;
+import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Ledger;
+import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Shape;
+import dev.muonium.memory.Tensor;
+import java.lang.foreign.AddressLayout;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+
+/**
+ * Tensors in the memory of the C library, aligned to cache lines. Not from the JDK's arenas: those count against
+ * {@code MaxDirectMemorySize}, and report that limit instead of what the system has.
+ *
+ * <p>Zeros are written at once, so that the pages exist when the tensor does. The system may still promise more than it
+ * has (overcommit); then it ends the process instead of refusing.
+ */
+final class SystemMemory implements Allocator {
+    /** Bytes: a cache line, and the widest vector register. What is asked for is rounded up to it. */
+    static final int ALIGNMENT = 64;
+
+    private static final Linker LINKER = Linker.nativeLinker();
+    private static final MethodHandle POSIX_MEMALIGN = LINKER.downcallHandle(
+            LINKER.defaultLookup().findOrThrow("posix_memalign"),
+            FunctionDescriptor.of(
+                    ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
+    private static final MethodHandle FREE = LINKER.downcallHandle(
+            LINKER.defaultLookup().findOrThrow("free"), FunctionDescriptor.ofVoid(ValueLayout.ADDRESS));
+    private static final AddressLayout POINTER = ValueLayout.ADDRESS;
+
+    private final Ledger ledger = new Ledger();
+
+    @Override
+    public Ledger ledger() {
+        return ledger;
+    }
+
+    @Override
+    public Tensor allocate(Purpose purpose, String name, ElementType type, Shape shape) {
+        long size = size(name, type, shape);
+        long asked = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        MemorySegment address = allocate(asked);
+        if (address.equals(MemorySegment.NULL)) {
+            throw new MuoniumException("the system has no " + asked + " bytes for '" + name + "' (" + purpose + ", "
+                    + type + " " + shape + "); allocated so far: " + ledger);
+        }
+        Arena arena = Arena.ofShared();
+        MemorySegment memory = address.reinterpret(asked, arena, SystemMemory::free);
+        memory.fill((byte) 0);
+        return Tensor.own(name, type, shape, memory.asSlice(0, size), arena, ledger, purpose, asked);
+    }
+
+    private static long size(String name, ElementType type, Shape shape) {
+        if (shape.elements() > (Long.MAX_VALUE - ALIGNMENT) / type.byteSize()) {
+            throw new IllegalArgumentException(
+                    "'" + name + "' of " + type + " " + shape + " has more bytes than a 64-bit count can hold");
+        }
+        return shape.elements() * type.byteSize();
+    }
+
+    /** The memory, or NULL. */
+    private static MemorySegment allocate(long bytes) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(POINTER);
+            int error = (int) POSIX_MEMALIGN.invokeExact(out, (long) ALIGNMENT, bytes);
+            return error == 0 ? out.get(POINTER, 0) : MemorySegment.NULL;
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new AssertionError("posix_memalign throws nothing", e);
+        }
+    }
+
+    private static void free(MemorySegment memory) {
+        try {
+            FREE.invokeExact(memory);
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new AssertionError("free throws nothing", e);
+        }
+    }
+}
