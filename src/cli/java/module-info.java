@@ -4,6 +4,7 @@ module dev.muonium.cli {
     requires dev.muonium;
     requires info.picocli;
     requires java.desktop;
+    requires java.management;
     requires org.jspecify;
     requires tools.jackson.core;
     requires tools.jackson.databind;
@@ -11,7 +12,8 @@ module dev.muonium.cli {
     requires xchart;
 
     opens dev.muonium.cli to
-            info.picocli;
+            info.picocli,
+            tools.jackson.databind;
     opens dev.muonium.cli.report to
             tools.jackson.databind;
 }

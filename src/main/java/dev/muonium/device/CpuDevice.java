@@ -25,7 +25,6 @@ public final class CpuDevice extends Device {
     private final CpuTier tier;
     private final NativeContext context;
     private final NativeKernels kernels;
-    private final NetworkKernels networkKernels;
     private final Workers workers;
     private @Nullable OneDnn oneDnn;
     private volatile boolean closed;
@@ -40,7 +39,6 @@ public final class CpuDevice extends Device {
                 : Workers.on(options.executor, options.threads);
         this.context = NativeContext.open(tier);
         this.kernels = new NativeKernels(context, memory);
-        this.networkKernels = new NetworkKernels(context);
     }
 
     private static CpuTier requireRunnable(CpuTier asked, CpuTier best) {
@@ -133,11 +131,6 @@ public final class CpuDevice extends Device {
     @Override
     public Kernels kernels() {
         return kernels;
-    }
-
-    @Override
-    public NetworkKernels networkKernels() {
-        return networkKernels;
     }
 
     /** FP32 always; BF16 if the tier is AVX-512 and the processor has AVX512_BF16: elsewhere it is emulated, or missing. */
