@@ -25,6 +25,7 @@ public final class CpuDevice extends Device {
     private final CpuTier tier;
     private final NativeContext context;
     private final NativeKernels kernels;
+    private final NetworkKernels networkKernels;
     private final Workers workers;
     private @Nullable OneDnn oneDnn;
     private volatile boolean closed;
@@ -39,6 +40,7 @@ public final class CpuDevice extends Device {
                 : Workers.on(options.executor, options.threads);
         this.context = NativeContext.open(tier);
         this.kernels = new NativeKernels(context, memory);
+        this.networkKernels = new NetworkKernels(context);
     }
 
     private static CpuTier requireRunnable(CpuTier asked, CpuTier best) {
@@ -131,6 +133,11 @@ public final class CpuDevice extends Device {
     @Override
     public Kernels kernels() {
         return kernels;
+    }
+
+    @Override
+    public NetworkKernels networkKernels() {
+        return networkKernels;
     }
 
     /** FP32 always; BF16 if the tier is AVX-512 and the processor has AVX512_BF16: elsewhere it is emulated, or missing. */

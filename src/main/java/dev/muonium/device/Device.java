@@ -37,6 +37,9 @@ public abstract sealed class Device implements Allocator, AutoCloseable permits 
     /** The native kernels, bound to this device. */
     public abstract Kernels kernels();
 
+    /** The kernels of a GPT, bound to this device. */
+    public abstract NetworkKernels networkKernels();
+
     /** Whether matrix products of this element type are at least as fast as those of FP32 here. */
     public abstract boolean isFast(ElementType type);
 

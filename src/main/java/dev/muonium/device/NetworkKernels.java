@@ -1,6 +1,5 @@
 package dev.muonium.device;
 
-import dev.muonium.NativeException;
 import dev.muonium.bindings.mu.Muonium;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Segments;
@@ -14,14 +13,13 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Thread-safe: calls on disjoint ranges may run at the same time.
  *
- * <p>Every method throws {@link IllegalArgumentException} where a segment is too small for the range, and {@link NativeException} where
+ * <p>Every method throws {@link IllegalArgumentException} where a segment is too small for the range, and {@link dev.muonium.NativeException} where
  * the native library refuses a number.
  */
 public final class NetworkKernels {
-    private final MemorySegment context;
+    private final NativeContext context;
 
-    /** @param context a {@code mu_context} that outlives this object */
-    NetworkKernels(MemorySegment context) {
+    NetworkKernels(NativeContext context) {
         this.context = context;
     }
 
@@ -31,7 +29,8 @@ public final class NetworkKernels {
         requireRows("x", x, cols, rowBegin, rowEnd);
         requireRows("y", y, cols, rowBegin, rowEnd);
         requireRows("rstd", rstd, 1, rowBegin, rowEnd);
-        check("mu_rms_norm", Muonium.mu_rms_norm(context, x, y, rstd, eps, cols, rowBegin, rowEnd));
+        NativeContext.check(
+                Muonium.mu_rms_norm(context.handle(), x, y, rstd, eps, cols, rowBegin, rowEnd), "mu_rms_norm");
     }
 
     /** {@code dx ← add + rstd·(dy - y·mean(dy·y))} with {@code y = x·rstd}; {@code add} null is 0. */
@@ -52,9 +51,9 @@ public final class NetworkKernels {
         }
         requireRows("dx", dx, cols, rowBegin, rowEnd);
         MemorySegment addOrNull = add == null ? MemorySegment.NULL : add;
-        check(
-                "mu_rms_norm_backward",
-                Muonium.mu_rms_norm_backward(context, dy, x, rstd, addOrNull, dx, cols, rowBegin, rowEnd));
+        NativeContext.check(
+                Muonium.mu_rms_norm_backward(context.handle(), dy, x, rstd, addOrNull, dx, cols, rowBegin, rowEnd),
+                "mu_rms_norm_backward");
     }
 
     /** Rotary positions, then RMS normalization per head, in place; {@code table} is {@code positions × headDim}. */
@@ -71,9 +70,10 @@ public final class NetworkKernels {
         requireRows("x", x, heads * headDim, rowBegin, rowEnd);
         requireRows("rstd", rstd, heads, rowBegin, rowEnd);
         requireRows("table", table, headDim, 0, positions);
-        check(
-                "mu_rotary_norm",
-                Muonium.mu_rotary_norm(context, x, rstd, table, eps, heads, headDim, positions, rowBegin, rowEnd));
+        NativeContext.check(
+                Muonium.mu_rotary_norm(
+                        context.handle(), x, rstd, table, eps, heads, headDim, positions, rowBegin, rowEnd),
+                "mu_rotary_norm");
     }
 
     /** The gradient behind {@link #rotaryNorm}, in place of {@code dy}; {@code y} and {@code rstd} are what that left. */
@@ -91,10 +91,10 @@ public final class NetworkKernels {
         requireRows("rstd", rstd, heads, rowBegin, rowEnd);
         requireRows("table", table, headDim, 0, positions);
         requireRows("dy", dy, heads * headDim, rowBegin, rowEnd);
-        check(
-                "mu_rotary_norm_backward",
+        NativeContext.check(
                 Muonium.mu_rotary_norm_backward(
-                        context, y, rstd, table, dy, heads, headDim, positions, rowBegin, rowEnd));
+                        context.handle(), y, rstd, table, dy, heads, headDim, positions, rowBegin, rowEnd),
+                "mu_rotary_norm_backward");
     }
 
     /** Causal softmax of rows of scores, the first of which is the query at position {@code first}. */
@@ -110,9 +110,10 @@ public final class NetworkKernels {
             long rowEnd) {
         requireRows("scores", scores, ld, rowBegin, rowEnd);
         requireRows("lse", lse, 1, lseBegin + rowBegin, lseBegin + rowEnd);
-        check(
-                "mu_softmax_causal",
-                Muonium.mu_softmax_causal(context, scores, ld, scale, lse, lseBegin, first, cols, rowBegin, rowEnd));
+        NativeContext.check(
+                Muonium.mu_softmax_causal(
+                        context.handle(), scores, ld, scale, lse, lseBegin, first, cols, rowBegin, rowEnd),
+                "mu_softmax_causal");
     }
 
     /** {@code scores} become probabilities again and {@code d} the gradient with respect to the scores. */
@@ -132,10 +133,10 @@ public final class NetworkKernels {
         requireRows("d", d, ld, rowBegin, rowEnd);
         requireRows("lse", lse, 1, lseBegin + rowBegin, lseBegin + rowEnd);
         requireRows("delta", delta, 1, lseBegin + rowBegin, lseBegin + rowEnd);
-        check(
-                "mu_softmax_causal_backward",
+        NativeContext.check(
                 Muonium.mu_softmax_causal_backward(
-                        context, scores, d, ld, scale, lse, delta, lseBegin, first, cols, rowBegin, rowEnd));
+                        context.handle(), scores, d, ld, scale, lse, delta, lseBegin, first, cols, rowBegin, rowEnd),
+                "mu_softmax_causal_backward");
     }
 
     /** Dot products per head of two arrays of {@code rows × heads × headDim}; {@code out} is {@code sequences × heads × positions}. */
@@ -152,21 +153,23 @@ public final class NetworkKernels {
         requireRows("y", y, heads * headDim, rowBegin, rowEnd);
         // Rows of one sequence are spread over all of its heads.
         requireRows("out", out, heads * positions, 0, (rowEnd + positions - 1) / positions);
-        check("mu_head_dots", Muonium.mu_head_dots(context, x, y, out, heads, headDim, positions, rowBegin, rowEnd));
+        NativeContext.check(
+                Muonium.mu_head_dots(context.handle(), x, y, out, heads, headDim, positions, rowBegin, rowEnd),
+                "mu_head_dots");
     }
 
     /** {@code a ← max(u, 0)²}. */
     public void relu2(MemorySegment u, MemorySegment a, long begin, long end) {
         requireRows("u", u, 1, begin, end);
         requireRows("a", a, 1, begin, end);
-        check("mu_relu2", Muonium.mu_relu2(context, u, a, begin, end));
+        NativeContext.check(Muonium.mu_relu2(context.handle(), u, a, begin, end), "mu_relu2");
     }
 
     /** {@code a} holds da: {@code u ← du}, {@code a ← max(u, 0)²}. */
     public void relu2Backward(MemorySegment u, MemorySegment a, long begin, long end) {
         requireRows("u", u, 1, begin, end);
         requireRows("a", a, 1, begin, end);
-        check("mu_relu2_backward", Muonium.mu_relu2_backward(context, u, a, begin, end));
+        NativeContext.check(Muonium.mu_relu2_backward(context.handle(), u, a, begin, end), "mu_relu2_backward");
     }
 
     /** {@code a ← silu(gate)·up}. */
@@ -174,7 +177,7 @@ public final class NetworkKernels {
         requireRows("gate", gate, 1, begin, end);
         requireRows("up", up, 1, begin, end);
         requireRows("a", a, 1, begin, end);
-        check("mu_swiglu", Muonium.mu_swiglu(context, gate, up, a, begin, end));
+        NativeContext.check(Muonium.mu_swiglu(context.handle(), gate, up, a, begin, end), "mu_swiglu");
     }
 
     /** {@code a} holds da: {@code gate ← dgate}, {@code up ← dup}, {@code a ← silu(gate)·up}. */
@@ -182,7 +185,8 @@ public final class NetworkKernels {
         requireRows("gate", gate, 1, begin, end);
         requireRows("up", up, 1, begin, end);
         requireRows("a", a, 1, begin, end);
-        check("mu_swiglu_backward", Muonium.mu_swiglu_backward(context, gate, up, a, begin, end));
+        NativeContext.check(
+                Muonium.mu_swiglu_backward(context.handle(), gate, up, a, begin, end), "mu_swiglu_backward");
     }
 
     /** Soft-capped cross-entropy per row, in nats; the logits become the capped ones. */
@@ -196,9 +200,10 @@ public final class NetworkKernels {
             long rowBegin,
             long rowEnd) {
         requireLoss(logits, targets, losses, targetBegin, cols, rowBegin, rowEnd);
-        check(
-                "mu_cross_entropy",
-                Muonium.mu_cross_entropy(context, logits, cap, targets, losses, targetBegin, cols, rowBegin, rowEnd));
+        NativeContext.check(
+                Muonium.mu_cross_entropy(
+                        context.handle(), logits, cap, targets, losses, targetBegin, cols, rowBegin, rowEnd),
+                "mu_cross_entropy");
     }
 
     /** The same losses; the logits become {@code gradientScale} times the gradient with respect to the logits before the cap. */
@@ -213,10 +218,19 @@ public final class NetworkKernels {
             long rowBegin,
             long rowEnd) {
         requireLoss(logits, targets, losses, targetBegin, cols, rowBegin, rowEnd);
-        check(
-                "mu_cross_entropy_backward",
+        NativeContext.check(
                 Muonium.mu_cross_entropy_backward(
-                        context, logits, cap, targets, losses, targetBegin, gradientScale, cols, rowBegin, rowEnd));
+                        context.handle(),
+                        logits,
+                        cap,
+                        targets,
+                        losses,
+                        targetBegin,
+                        gradientScale,
+                        cols,
+                        rowBegin,
+                        rowEnd),
+                "mu_cross_entropy_backward");
     }
 
     /** {@code out[row] ← table[tokens[row]]}; {@code table} is {@code vocab × cols}. */
@@ -231,7 +245,9 @@ public final class NetworkKernels {
         requireRows("table", table, cols, 0, vocab);
         requireElements("tokens", tokens, ElementType.I32, rowBegin, rowEnd);
         requireRows("out", out, cols, rowBegin, rowEnd);
-        check("mu_gather_rows", Muonium.mu_gather_rows(context, table, tokens, out, vocab, cols, rowBegin, rowEnd));
+        NativeContext.check(
+                Muonium.mu_gather_rows(context.handle(), table, tokens, out, vocab, cols, rowBegin, rowEnd),
+                "mu_gather_rows");
     }
 
     /** {@code table[tokens[row]] += rows[row]} in the order of rows, for tokens within {@code [vocabBegin, vocabEnd)}. */
@@ -246,9 +262,9 @@ public final class NetworkKernels {
         requireRows("rows", rows, cols, 0, count);
         requireElements("tokens", tokens, ElementType.I32, 0, count);
         requireRows("table", table, cols, vocabBegin, vocabEnd);
-        check(
-                "mu_scatter_add_rows",
-                Muonium.mu_scatter_add_rows(context, rows, tokens, count, table, cols, vocabBegin, vocabEnd));
+        NativeContext.check(
+                Muonium.mu_scatter_add_rows(context.handle(), rows, tokens, count, table, cols, vocabBegin, vocabEnd),
+                "mu_scatter_add_rows");
     }
 
     private static void requireLoss(
@@ -274,11 +290,5 @@ public final class NetworkKernels {
                     + "' does not lie in the order 0 <= begin <= end");
         }
         Segments.requireOffHeap(name, segment, type, end);
-    }
-
-    private static void check(String function, int status) {
-        if (status != Muonium.MU_OK()) {
-            throw new NativeException(function, status, Muonium.mu_last_error().getString(0));
-        }
     }
 }

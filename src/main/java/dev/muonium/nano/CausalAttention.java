@@ -1,0 +1,203 @@
+package dev.muonium.nano;
+
+import dev.muonium.device.Device;
+import dev.muonium.device.Matmul;
+import dev.muonium.device.MatmulSpec;
+import dev.muonium.device.NetworkKernels;
+import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Shape;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Causal grouped-query attention: {@code O = softmax(Q·Kᵀ/√headDim)·V} for each query head, where {@code heads/kvHeads} of them
+ * share a key and value head.
+ *
+ * <p>One task is a key and value head of one sequence with all its queries, which it takes in blocks of rows; a block is multiplied only with the
+ * keys that it may see. No array of {@code context × context} exists: a worker has the scores of one block, and backward computes them
+ * again from the logarithm of each row's sum that forward left.
+ */
+final class CausalAttention {
+    /** Queries of a block. */
+    private static final int BLOCK = 64;
+
+    private final NetworkKernels kernels;
+    private final int context;
+    private final int kvHeads;
+    private final int group;
+    private final int headDim;
+    private final long queryWidth;
+    private final long keyWidth;
+    private final float scale;
+    private final Block[] blocks;
+    private final MemorySegment[] scores;
+    private final MemorySegment[] scoreGradients;
+
+    /**
+     * The products of a block of queries.
+     *
+     * @param first position of its first query
+     * @param rows its queries
+     * @param cols the keys that its last query sees
+     * @param withKeys {@code rows × headDim} times keys (or values) transposed
+     * @param withValues {@code rows × cols} times values (or keys)
+     * @param overQueries {@code cols × rows} times queries (or output gradients)
+     * @param overQueriesAdding the same, added
+     */
+    private record Block(
+            int first,
+            int rows,
+            int cols,
+            Matmul withKeys,
+            Matmul withValues,
+            Matmul overQueries,
+            Matmul overQueriesAdding) {}
+
+    CausalAttention(Device device, OwnedTensors memory, GptConfig config) {
+        this.kernels = device.networkKernels();
+        this.context = config.context();
+        this.kvHeads = config.kvHeads();
+        this.group = config.heads() / kvHeads;
+        this.headDim = config.headDim();
+        this.queryWidth = config.queryWidth();
+        this.keyWidth = config.keyWidth();
+        this.scale = (float) (1 / Math.sqrt(headDim));
+        this.blocks = new Block[(context + BLOCK - 1) / BLOCK];
+        for (int i = 0; i < blocks.length; i++) {
+            blocks[i] = block(device, i * BLOCK, Math.min(BLOCK, context - i * BLOCK));
+        }
+        this.scores = perWorker(device, memory, "attention scores");
+        this.scoreGradients = perWorker(device, memory, "gradients of attention scores");
+    }
+
+    private Block block(Device device, int first, int rows) {
+        int cols = first + rows;
+        MatmulSpec withKeys = MatmulSpec.f32(false, true, rows, cols, headDim).leading(queryWidth, keyWidth, context);
+        MatmulSpec withValues =
+                MatmulSpec.f32(false, false, rows, headDim, cols).leading(context, keyWidth, queryWidth);
+        MatmulSpec overQueries =
+                MatmulSpec.f32(true, false, cols, headDim, rows).leading(context, queryWidth, keyWidth);
+        return new Block(
+                first,
+                rows,
+                cols,
+                device.matmul(withKeys),
+                device.matmul(withValues),
+                device.matmul(overQueries),
+                device.matmul(overQueries.accumulating()));
+    }
+
+    private MemorySegment[] perWorker(Device device, OwnedTensors memory, String name) {
+        MemorySegment[] segments = new MemorySegment[device.workers().count()];
+        for (int i = 0; i < segments.length; i++) {
+            segments[i] = memory.tensor(
+                            Purpose.WORKSPACE,
+                            name + " of worker " + i,
+                            ElementType.F32,
+                            Shape.of(Math.min(BLOCK, context), context))
+                    .segment();
+        }
+        return segments;
+    }
+
+    /** Tasks of a batch; the same for both directions. */
+    int tasks(int sequences) {
+        return sequences * kvHeads;
+    }
+
+    private long lseBegin(int task, int head) {
+        int sequence = task / kvHeads;
+        return ((long) sequence * kvHeads * group + head) * context;
+    }
+
+    /**
+     * {@code o ← attention(q, k, v)}.
+     *
+     * @param q queries, {@code rows × heads × headDim}
+     * @param k keys, {@code rows × kvHeads × headDim}
+     * @param v values, as {@code k}
+     * @param o as {@code q}
+     * @param lse gets the logarithm of each row's sum, {@code sequences × heads × context}
+     */
+    void forward(
+            int task,
+            int worker,
+            MemorySegment q,
+            MemorySegment k,
+            MemorySegment v,
+            MemorySegment o,
+            MemorySegment lse) {
+        long sequenceRow = (long) (task / kvHeads) * context;
+        int kvHead = task % kvHeads;
+        long keys = sequenceRow * keyWidth + (long) kvHead * headDim;
+        MemorySegment s = scores[worker];
+        for (int head = kvHead * group; head < (kvHead + 1) * group; head++) {
+            for (Block block : blocks) {
+                long queries = (sequenceRow + block.first) * queryWidth + (long) head * headDim;
+                block.withKeys.run(worker, q, queries, k, keys, s, 0);
+                kernels.softmaxCausal(
+                        s,
+                        context,
+                        scale,
+                        lse,
+                        lseBegin(task, head) + block.first,
+                        block.first,
+                        block.cols,
+                        0,
+                        block.rows);
+                block.withValues.run(worker, s, 0, v, keys, o, queries);
+            }
+        }
+    }
+
+    /**
+     * {@code dq, dk, dv} from {@code dO}.
+     *
+     * @param lse what forward left
+     * @param delta {@code Σ o·dO} per head and row, {@code sequences × heads × context}
+     */
+    void backward(
+            int task,
+            int worker,
+            MemorySegment q,
+            MemorySegment k,
+            MemorySegment v,
+            MemorySegment lse,
+            MemorySegment dO,
+            MemorySegment delta,
+            MemorySegment dq,
+            MemorySegment dk,
+            MemorySegment dv) {
+        long sequenceRow = (long) (task / kvHeads) * context;
+        int kvHead = task % kvHeads;
+        long keys = sequenceRow * keyWidth + (long) kvHead * headDim;
+        MemorySegment p = scores[worker];
+        MemorySegment ds = scoreGradients[worker];
+        for (int head = kvHead * group; head < (kvHead + 1) * group; head++) {
+            // From the last block, which sees every key: what it stores, the others add to.
+            for (int i = blocks.length - 1; i >= 0; i--) {
+                Block block = blocks[i];
+                long queries = (sequenceRow + block.first) * queryWidth + (long) head * headDim;
+                block.withKeys.run(worker, q, queries, k, keys, p, 0);
+                block.withKeys.run(worker, dO, queries, v, keys, ds, 0);
+                kernels.softmaxCausalBackward(
+                        p,
+                        ds,
+                        context,
+                        scale,
+                        lse,
+                        delta,
+                        lseBegin(task, head) + block.first,
+                        block.first,
+                        block.cols,
+                        0,
+                        block.rows);
+                boolean stores = head == kvHead * group && i == blocks.length - 1;
+                Matmul overQueries = stores ? block.overQueries : block.overQueriesAdding;
+                overQueries.run(worker, p, 0, dO, queries, dv, keys);
+                overQueries.run(worker, ds, 0, q, queries, dk, keys);
+                block.withValues.run(worker, ds, 0, k, keys, dq, queries);
+            }
+        }
+    }
+}

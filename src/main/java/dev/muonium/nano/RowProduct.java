@@ -1,0 +1,55 @@
+package dev.muonium.nano;
+
+import dev.muonium.device.Device;
+import dev.muonium.device.Matmul;
+import dev.muonium.device.MatmulSpec;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * {@code Y ← X·op(W)} (or {@code Y += X·op(W)}) for a tile of rows; X is {@code rows × inputs}, Y {@code rows × outputs}.
+ */
+final class RowProduct {
+    private final RowTiles tiles;
+    private final int outputs;
+    private final int inputs;
+    private final Matmul full;
+    private final Matmul tail;
+
+    private RowProduct(Device device, RowTiles tiles, boolean transposed, int outputs, int inputs, boolean accumulate) {
+        this.tiles = tiles;
+        this.outputs = outputs;
+        this.inputs = inputs;
+        this.full = matmul(device, tiles.tile(), transposed, accumulate);
+        this.tail = tiles.tail() == 0 ? full : matmul(device, tiles.tail(), transposed, accumulate);
+    }
+
+    /** {@code X·Wᵀ} with W of {@code outputs × inputs}: the way forward. */
+    static RowProduct forward(Device device, RowTiles tiles, int outputs, int inputs) {
+        return new RowProduct(device, tiles, true, outputs, inputs, false);
+    }
+
+    /** {@code Y + X·Wᵀ}. */
+    static RowProduct forwardAdding(Device device, RowTiles tiles, int outputs, int inputs) {
+        return new RowProduct(device, tiles, true, outputs, inputs, true);
+    }
+
+    /** {@code X·W} with W of {@code outputs × inputs}, where X is a gradient of {@code rows × outputs}: the way back. */
+    static RowProduct backward(Device device, RowTiles tiles, int outputs, int inputs) {
+        return new RowProduct(device, tiles, false, inputs, outputs, false);
+    }
+
+    /** {@code Y + X·W}. */
+    static RowProduct backwardAdding(Device device, RowTiles tiles, int outputs, int inputs) {
+        return new RowProduct(device, tiles, false, inputs, outputs, true);
+    }
+
+    private Matmul matmul(Device device, int rows, boolean transposed, boolean accumulate) {
+        MatmulSpec spec = MatmulSpec.f32(false, transposed, rows, outputs, inputs);
+        return device.matmul(accumulate ? spec.accumulating() : spec);
+    }
+
+    void run(int worker, MemorySegment x, MemorySegment w, MemorySegment y, long rowBegin, int rows) {
+        Matmul matmul = rows == tiles.tile() ? full : tail;
+        matmul.run(worker, x, rowBegin * inputs, w, 0, y, rowBegin * outputs);
+    }
+}
