@@ -8,4 +8,7 @@ module dev.muonium {
     exports dev.muonium.device;
     exports dev.muonium.memory;
     exports dev.muonium.nano;
+    exports dev.muonium.optim;
+    exports dev.muonium.ortho;
+    exports dev.muonium.quant;
 }

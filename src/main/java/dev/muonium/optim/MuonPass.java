@@ -1,0 +1,230 @@
+package dev.muonium.optim;
+
+import dev.muonium.device.Device;
+import dev.muonium.device.Task;
+import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Shape;
+import dev.muonium.memory.Tensor;
+import dev.muonium.ortho.Iteration;
+import dev.muonium.ortho.NewtonSchulz;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Muon over all its matrices: the momentum pass writes u to the workspace and adds up its norm, the Newton-Schulz iteration makes O
+ * of it, the weights are updated. What runs where is a {@link MuonPlan}'s business and does not show in the result.
+ */
+final class MuonPass implements AutoCloseable {
+    private final Device device;
+    private final Matrix[] shared;
+    private final Matrix[] laned;
+    private final int lanes;
+    private final @Nullable Tensor workspace;
+
+    private final AtomicInteger nextLaned = new AtomicInteger();
+    private final Task laneTask = this::lane;
+    private final Task momentumTask = this::sharedMomentum;
+    private final Task stageTask = this::sharedStage;
+    private final Task updateTask = this::sharedUpdate;
+
+    private double learningRateFactor;
+    private float gradientScale;
+    private int currentShared;
+    private int currentStage;
+
+    /** A matrix with its iteration in each of the workspaces that it may get, and the sums of its chunks. */
+    private static final class Matrix {
+        final MuonSlot slot;
+        final Iteration[] iterations;
+        final double[] partial;
+
+        Matrix(MuonSlot slot, Iteration[] iterations) {
+            this.slot = slot;
+            this.iterations = iterations;
+            this.partial = new double[Chunks.count(slot.elements())];
+        }
+
+        double norm() {
+            double sum = 0;
+            for (double part : partial) {
+                sum += part;
+            }
+            return Math.sqrt(sum);
+        }
+    }
+
+    /** What decides an iteration; matrices with the same key share theirs. */
+    private record Key(NewtonSchulz spec, long rows, long cols) {}
+
+    /**
+     * @param cap the most bytes of workspace, unless one matrix alone needs more
+     */
+    MuonPass(Device device, List<MuonSlot> slots, long cap) {
+        this.device = device;
+        List<MuonPlan.Item> items = new ArrayList<>();
+        for (int i = 0; i < slots.size(); i++) {
+            MuonSlot slot = slots.get(i);
+            double small = Math.min(slot.rows, slot.cols);
+            double cost = small * small * (slot.rows + slot.cols);
+            items.add(new MuonPlan.Item(
+                    i, cost, Iteration.workspaceBytes(slot.spec.newtonSchulz(), device, slot.rows, slot.cols)));
+        }
+        MuonPlan plan = MuonPlan.of(items, device.workers().count(), cap);
+        this.lanes = plan.lanes();
+        this.workspace = plan.workspaceBytes() == 0
+                ? null
+                : device.allocate(
+                        Purpose.OPTIMIZER_WORKSPACE,
+                        "Muon's workspace",
+                        ElementType.U8,
+                        Shape.of(plan.workspaceBytes()));
+        try {
+            this.shared = bind(slots, plan.shared(), 1, plan.workspaceBytes());
+            this.laned = bind(slots, plan.laned(), plan.lanes(), plan.laneBytes());
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    private Matrix[] bind(List<MuonSlot> slots, List<MuonPlan.Item> items, int places, long placeBytes) {
+        Map<Key, Iteration[]> known = new HashMap<>();
+        Matrix[] matrices = new Matrix[items.size()];
+        for (int i = 0; i < matrices.length; i++) {
+            MuonSlot slot = slots.get(items.get(i).index());
+            Key key = new Key(slot.spec.newtonSchulz(), slot.rows, slot.cols);
+            Iteration[] iterations = known.computeIfAbsent(key, wanted -> bind(wanted, places, placeBytes));
+            matrices[i] = new Matrix(slot, iterations);
+        }
+        return matrices;
+    }
+
+    private Iteration[] bind(Key key, int places, long placeBytes) {
+        MemorySegment memory = workspace == null ? MemorySegment.NULL : workspace.segment();
+        Iteration[] iterations = new Iteration[places];
+        for (int place = 0; place < places; place++) {
+            iterations[place] = Iteration.bind(
+                    key.spec(), device, key.rows(), key.cols(), memory.asSlice(place * placeBytes, placeBytes));
+        }
+        return iterations;
+    }
+
+    void run(double newLearningRateFactor, double newGradientScale, long seed) {
+        learningRateFactor = newLearningRateFactor;
+        gradientScale = (float) newGradientScale;
+        for (int i = 0; i < shared.length; i++) {
+            shared[i].slot.keyRounding(seed);
+            runShared(i);
+        }
+        for (Matrix matrix : laned) {
+            matrix.slot.keyRounding(seed);
+        }
+        nextLaned.set(0);
+        device.workers().run(lanes, laneTask);
+    }
+
+    private void runShared(int index) {
+        Matrix matrix = shared[index];
+        Iteration iteration = matrix.iterations[0];
+        currentShared = index;
+        device.workers().run(matrix.partial.length, momentumTask);
+        iteration.begin(matrix.norm());
+        for (int stage = 0; stage < iteration.stages(); stage++) {
+            currentStage = stage;
+            device.workers().run(iteration.tasks(stage), stageTask);
+        }
+        device.workers().run(rowTasks(matrix.slot), updateTask);
+    }
+
+    private void sharedMomentum(int chunk, int worker) {
+        momentum(shared[currentShared], 0, chunk);
+    }
+
+    private void sharedStage(int task, int worker) {
+        shared[currentShared].iterations[0].run(currentStage, task, worker);
+    }
+
+    private void sharedUpdate(int task, int worker) {
+        MuonSlot slot = shared[currentShared].slot;
+        long begin = task * rowsPerTask(slot);
+        update(shared[currentShared], 0, begin, Math.min(begin + rowsPerTask(slot), slot.rows));
+    }
+
+    private static long rowsPerTask(MuonSlot slot) {
+        return Math.max(1, Chunks.SIZE / slot.cols);
+    }
+
+    private static int rowTasks(MuonSlot slot) {
+        long rows = rowsPerTask(slot);
+        return Math.toIntExact((slot.rows + rows - 1) / rows);
+    }
+
+    /** A lane takes the next matrix until none is left. */
+    private void lane(int lane, int worker) {
+        for (int i = nextLaned.getAndIncrement(); i < laned.length; i = nextLaned.getAndIncrement()) {
+            Matrix matrix = laned[i];
+            Iteration iteration = matrix.iterations[lane];
+            for (int chunk = 0; chunk < matrix.partial.length; chunk++) {
+                momentum(matrix, lane, chunk);
+            }
+            iteration.begin(matrix.norm());
+            iteration.run(worker);
+            update(matrix, lane, 0, matrix.slot.rows);
+        }
+    }
+
+    private void momentum(Matrix matrix, int place, int chunk) {
+        MuonSlot slot = matrix.slot;
+        Iteration iteration = matrix.iterations[place];
+        long begin = chunk * Chunks.SIZE;
+        matrix.partial[chunk] = device.kernels()
+                .muonMomentum(
+                        slot.momentum.format(),
+                        slot.momentum.block(),
+                        slot.parameter.gradient(),
+                        slot.parameter.gradientType(),
+                        gradientScale,
+                        slot.momentum.codes(),
+                        slot.momentum.scales(),
+                        iteration.input(),
+                        iteration.precision(),
+                        slot.group.momentum(),
+                        slot.spec.nesterov(),
+                        begin,
+                        Math.min(begin + Chunks.SIZE, slot.elements()));
+    }
+
+    private void update(Matrix matrix, int place, long rowBegin, long rowEnd) {
+        MuonSlot slot = matrix.slot;
+        Iteration iteration = matrix.iterations[place];
+        double learningRate = slot.learningRate(learningRateFactor);
+        device.kernels()
+                .muonUpdate(
+                        slot.parameter.weights(),
+                        slot.parameter.weightType(),
+                        slot.cols,
+                        slot.master(),
+                        iteration.output(),
+                        iteration.precision(),
+                        slot.cols,
+                        (float) (1 - learningRate * slot.group.weightDecay()),
+                        (float) (learningRate * slot.adjustment),
+                        slot.rounding(),
+                        slot.cols,
+                        rowBegin,
+                        rowEnd);
+    }
+
+    @Override
+    public void close() {
+        if (workspace != null) {
+            workspace.close();
+        }
+    }
+}

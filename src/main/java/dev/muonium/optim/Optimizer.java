@@ -1,0 +1,494 @@
+package dev.muonium.optim;
+
+import dev.muonium.NonFiniteGradientException;
+import dev.muonium.device.Device;
+import dev.muonium.memory.Purpose;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Updates weights in place from their gradients, with Muon and AdamW side by side.
+ *
+ * <pre>{@code
+ * try (Device device = Device.cpu();
+ *         Optimizer optimizer = Optimizer.builder(device)
+ *                 .group(Muon.defaults().learningRate(0.02).state(StateFormat.INT8))
+ *                 .group(AdamW.defaults().learningRate(3e-3).state(StateFormat.INT8))
+ *                 .clipGlobalNorm(1.0)
+ *                 .build()) {
+ *     optimizer.add(Parameter.matrix("blocks.0.attn.q", weights, gradient, 768, 768));
+ *     StepReport report = optimizer.step();
+ * }
+ * }</pre>
+ *
+ * <p><b>Routing.</b> A parameter goes to the group that it names; else a {@link ParameterKind#MATRIX} to the first Muon group and
+ * everything else to the first AdamW group. Where there is no such group, {@link #add} refuses: nothing falls back silently.
+ *
+ * <p><b>A step</b> first sweeps all gradients for their norm and for NaN and infinities, so that clipping and leaving the step out
+ * are decided before anything is changed; then Muon's matrices and AdamW's arrays are updated. Gradients are only read: the caller
+ * zeroes them.
+ *
+ * <p><b>Memory.</b> The optimizer owns its state, an optional FP32 copy of the weights, and a workspace, all counted in the device's
+ * ledger; weights and gradients stay the caller's. Nothing is allocated in a step unless parameters were added, removed, frozen or
+ * thawed since the last one.
+ *
+ * <p><b>Determinism.</b> Same input, same bits, whatever the number of the device's workers.
+ *
+ * <p>One thread at a time: a call during a step on another thread is an {@link IllegalStateException}, as is use after close. Close
+ * it before its device.
+ */
+public final class Optimizer implements AutoCloseable {
+    /** torch's clip_grad_norm_ adds it to the norm that it divides by. */
+    private static final double CLIP_EPSILON = 1e-6;
+
+    private final Device device;
+    private final Map<String, ParameterGroup> groups;
+    private final double clipNorm;
+    private final NonFinitePolicy nonFinitePolicy;
+    private final WeightRounding weightRounding;
+    private final long seed;
+    private final Schedule schedule;
+    private final long workspaceCap;
+
+    private final Map<String, Slot> slots = new LinkedHashMap<>();
+    private final AtomicBoolean busy = new AtomicBoolean();
+    private @Nullable StepPlan plan;
+    private long steps;
+    private volatile boolean closed;
+
+    private Optimizer(Builder builder) {
+        this.device = builder.device;
+        this.groups = new LinkedHashMap<>(builder.groups);
+        this.clipNorm = builder.clipNorm;
+        this.nonFinitePolicy = builder.nonFinitePolicy;
+        this.weightRounding = builder.weightRounding;
+        this.seed = builder.seed;
+        this.schedule = builder.schedule;
+        this.workspaceCap = builder.workspaceCap;
+    }
+
+    /** Begins an optimizer on a device, which must outlive it. */
+    public static Builder builder(Device device) {
+        return new Builder(device);
+    }
+
+    /** Gathers the settings of an {@link Optimizer}. */
+    public static final class Builder {
+        private static final long DEFAULT_WORKSPACE_CAP = 512L << 20;
+
+        private final Device device;
+        private final Map<String, ParameterGroup> groups = new LinkedHashMap<>();
+        private double clipNorm = Double.POSITIVE_INFINITY;
+        private NonFinitePolicy nonFinitePolicy = NonFinitePolicy.SKIP;
+        private WeightRounding weightRounding = WeightRounding.STOCHASTIC;
+        private long seed;
+        private Schedule schedule = Schedule.constant();
+        private long workspaceCap = DEFAULT_WORKSPACE_CAP;
+
+        private Builder(Device device) {
+            this.device = device;
+        }
+
+        /**
+         * Adds a parameter group. The first of each optimizer takes what is routed by kind.
+         *
+         * @throws IllegalArgumentException if there is a group of that name
+         */
+        public Builder group(GroupSpec spec) {
+            if (groups.putIfAbsent(spec.name(), new ParameterGroup(spec)) != null) {
+                throw new IllegalArgumentException(
+                        "there are two groups '" + spec.name() + "'; give one of them another name");
+            }
+            return this;
+        }
+
+        /** Scales gradients so that their norm together is at most this; by default they are not clipped. */
+        public Builder clipGlobalNorm(double norm) {
+            clipNorm = Ranges.requirePositive("the norm to clip gradients to", norm);
+            return this;
+        }
+
+        /** What happens when a gradient is not finite; {@link NonFinitePolicy#SKIP} by default. */
+        public Builder nonFinite(NonFinitePolicy policy) {
+            nonFinitePolicy = policy;
+            return this;
+        }
+
+        /** How BF16 weights are rounded; {@link WeightRounding#STOCHASTIC} by default. */
+        public Builder weightRounding(WeightRounding rounding) {
+            weightRounding = rounding;
+            return this;
+        }
+
+        /** The seed of stochastic rounding; 0 by default. */
+        public Builder seed(long value) {
+            seed = value;
+            return this;
+        }
+
+        /** What learning rates are multiplied by over time; constant by default. */
+        public Builder schedule(Schedule value) {
+            schedule = value;
+            return this;
+        }
+
+        /**
+         * The most bytes of Muon's workspace, 512 MiB by default. It limits how many matrices are worked on at the same time; the
+         * result does not depend on it. A single matrix that needs more than this still gets what it needs.
+         */
+        public Builder workspaceCap(long bytes) {
+            if (bytes < 0) {
+                throw new IllegalArgumentException(
+                        "the cap of the workspace is " + bytes + " bytes; it must not be negative");
+            }
+            workspaceCap = bytes;
+            return this;
+        }
+
+        /**
+         * Makes the optimizer.
+         *
+         * @throws IllegalArgumentException if there is no group
+         */
+        public Optimizer build() {
+            if (groups.isEmpty()) {
+                throw new IllegalArgumentException("an optimizer needs at least one parameter group");
+            }
+            return new Optimizer(this);
+        }
+    }
+
+    /**
+     * Adds a parameter and allocates its state, filled with zeros.
+     *
+     * @throws IllegalArgumentException if there is a parameter of that name, no group for it, or Muon is to update something that is
+     *     not a matrix
+     */
+    public void add(Parameter parameter) {
+        acquire();
+        try {
+            if (slots.containsKey(parameter.name())) {
+                throw new IllegalArgumentException(
+                        "there is a parameter '" + parameter.name() + "' already; names are unique");
+            }
+            slots.put(parameter.name(), slotOf(parameter, route(parameter)));
+            dropPlan();
+        } finally {
+            release();
+        }
+    }
+
+    /** Adds several parameters; see {@link #add}. */
+    public void addAll(Iterable<Parameter> parameters) {
+        parameters.forEach(this::add);
+    }
+
+    private ParameterGroup route(Parameter parameter) {
+        String wanted = parameter.group();
+        if (wanted != null) {
+            return group(wanted);
+        }
+        boolean forMuon = parameter.kind().isForMuon();
+        for (ParameterGroup group : groups.values()) {
+            if (group.spec() instanceof Muon == forMuon) {
+                return group;
+            }
+        }
+        throw new IllegalArgumentException("parameter '" + parameter.name() + "' is a " + parameter.kind() + ", for "
+                + (forMuon ? "Muon" : "AdamW") + ", and there is no such group among " + groups.keySet()
+                + "; add one, or name a group with inGroup(...)");
+    }
+
+    private Slot slotOf(Parameter parameter, ParameterGroup group) {
+        return switch (group.spec()) {
+            case Muon muon -> {
+                if (!parameter.shape().isMatrix()) {
+                    throw new IllegalArgumentException("parameter '" + parameter.name() + "' has the shape "
+                            + parameter.shape() + " and Muon updates matrices (rows × cols) only; name an AdamW group");
+                }
+                yield new MuonSlot(device, parameter, group, muon, weightRounding);
+            }
+            case AdamW adamW -> new AdamWSlot(device, parameter, group, adamW, weightRounding);
+        };
+    }
+
+    /**
+     * Removes a parameter and frees its state; its weights stay as they are.
+     *
+     * @throws IllegalArgumentException if there is no such parameter
+     */
+    public void remove(String parameter) {
+        acquire();
+        try {
+            Slot slot = slot(parameter);
+            slots.remove(parameter);
+            dropPlan();
+            slot.close();
+        } finally {
+            release();
+        }
+    }
+
+    /** Takes a step with the gradients as they are; see {@link #step(double)}. */
+    public StepReport step() {
+        return step(1);
+    }
+
+    /**
+     * Takes a step.
+     *
+     * @param gradientScale what gradients are multiplied by first, for example {@code 1/n} after accumulating n micro-batches, or
+     *     the inverse of a loss scale; finite and positive
+     * @return what was done
+     * @throws NonFiniteGradientException if a gradient is not finite and the policy is to throw; nothing was changed
+     * @throws IllegalStateException if there is no parameter to update, a parameter's memory was freed, another thread uses this
+     *     optimizer, or it is closed
+     */
+    public StepReport step(double gradientScale) {
+        Ranges.requirePositive("the gradient scale", gradientScale);
+        acquire();
+        try {
+            StepPlan current = plan();
+            for (int i = 0; i < current.slots.size(); i++) {
+                current.slots.get(i).parameter.requireAlive();
+            }
+            current.sweep.run();
+            double norm = current.sweep.norm() * gradientScale;
+            int nonFinite = current.sweep.firstNonFinite(gradientScale);
+            if (nonFinite >= 0) {
+                return refuse(current.slots.get(nonFinite).parameter.name());
+            }
+            double clip = Math.min(1, clipNorm / (norm + CLIP_EPSILON));
+            double factor = schedule.factor(steps);
+            current.muon.run(factor, gradientScale * clip, seed);
+            current.adamW.run(factor, gradientScale * clip, seed);
+            for (int i = 0; i < current.slots.size(); i++) {
+                current.slots.get(i).stepTaken();
+            }
+            steps++;
+            return new StepReport(steps, true, norm, clip, null);
+        } finally {
+            release();
+        }
+    }
+
+    private StepReport refuse(String parameter) {
+        if (nonFinitePolicy == NonFinitePolicy.THROW) {
+            throw new NonFiniteGradientException(parameter);
+        }
+        return new StepReport(steps, false, Double.NaN, 1, parameter);
+    }
+
+    /** The plan for the parameters that are not frozen now. */
+    private StepPlan plan() {
+        if (plan != null && !isCurrent(plan)) {
+            dropPlan();
+        }
+        if (plan == null) {
+            List<Slot> active = new ArrayList<>();
+            for (Slot slot : slots.values()) {
+                if (!slot.parameter.isFrozen()) {
+                    active.add(slot);
+                }
+            }
+            if (active.isEmpty()) {
+                throw new IllegalStateException(
+                        slots.isEmpty()
+                                ? "the optimizer has no parameters; add some before the first step"
+                                : "all " + slots.size() + " parameters are frozen; there is nothing to step");
+            }
+            plan = new StepPlan(device, active, workspaceCap);
+        }
+        return plan;
+    }
+
+    private boolean isCurrent(StepPlan candidate) {
+        int active = 0;
+        for (int i = 0; i < candidate.slots.size(); i++) {
+            if (candidate.slots.get(i).parameter.isFrozen()) {
+                return false;
+            }
+            active++;
+        }
+        for (Slot slot : slots.values()) {
+            active -= slot.parameter.isFrozen() ? 0 : 1;
+        }
+        return active == 0;
+    }
+
+    private void dropPlan() {
+        if (plan != null) {
+            plan.close();
+            plan = null;
+        }
+    }
+
+    /**
+     * A group, to change its settings between steps.
+     *
+     * @throws IllegalArgumentException if there is no such group
+     */
+    public ParameterGroup group(String name) {
+        ParameterGroup group = groups.get(name);
+        if (group == null) {
+            throw new IllegalArgumentException(
+                    "there is no parameter group '" + name + "'; there are " + groups.keySet());
+        }
+        return group;
+    }
+
+    /** All groups, in the order in which they were added. */
+    public List<ParameterGroup> groups() {
+        return List.copyOf(groups.values());
+    }
+
+    /** All parameters, in the order in which they were added. */
+    public List<Parameter> parameters() {
+        acquire();
+        try {
+            return slots.values().stream().map(slot -> slot.parameter).toList();
+        } finally {
+            release();
+        }
+    }
+
+    /** The number of steps taken. */
+    public long steps() {
+        return steps;
+    }
+
+    /** Sets the number of steps taken, which the schedule goes by, when a run is resumed. */
+    public void steps(long value) {
+        if (value < 0) {
+            throw new IllegalArgumentException("the number of steps is " + value + "; it must not be negative");
+        }
+        acquire();
+        try {
+            steps = value;
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * The state of a parameter: {@code momentum_buffer} for Muon, {@code exp_avg} and {@code exp_avg_sq} for AdamW, and
+     * {@code master_weights} where there are some.
+     *
+     * @throws IllegalArgumentException if there is no such parameter
+     */
+    public ParameterState state(String parameter) {
+        acquire();
+        try {
+            return slot(parameter).export();
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * Copies a state that was read from {@link #state} (of this or another optimizer) into a parameter. Either all of it is copied or
+     * nothing.
+     *
+     * @throws IllegalArgumentException if there is no such parameter, or the state is of another format or size
+     */
+    public void restore(String parameter, ParameterState state) {
+        acquire();
+        try {
+            slot(parameter).restore(state);
+        } finally {
+            release();
+        }
+    }
+
+    private Slot slot(String parameter) {
+        Slot slot = slots.get(parameter);
+        if (slot == null) {
+            throw new IllegalArgumentException(
+                    "the optimizer has no parameter '" + parameter + "'; it has " + slots.keySet());
+        }
+        return slot;
+    }
+
+    /** Bytes of optimizer state: codes and scales, without master weights. */
+    public long stateBytes() {
+        return stateBytesByOptimizer().values().stream()
+                .mapToLong(Long::longValue)
+                .sum();
+    }
+
+    /** Bytes of optimizer state under {@code muon} and {@code adamw}; only those that have parameters. */
+    public Map<String, Long> stateBytesByOptimizer() {
+        acquire();
+        try {
+            Map<String, Long> bytes = new LinkedHashMap<>();
+            for (Slot slot : slots.values()) {
+                bytes.merge(slot.group.spec().optimizer(), slot.stateBytes(), Long::sum);
+            }
+            return bytes;
+        } finally {
+            release();
+        }
+    }
+
+    /** Bytes of FP32 master weights. */
+    public long masterWeightBytes() {
+        acquire();
+        try {
+            return slots.values().stream().mapToLong(Slot::masterBytes).sum();
+        } finally {
+            release();
+        }
+    }
+
+    /** Bytes of workspace that the device's ledger counts now; allocated by the first step. */
+    public long workspaceBytes() {
+        return device.ledger().bytes(Purpose.OPTIMIZER_WORKSPACE);
+    }
+
+    /** A table of all parameters: shape, group, optimizer, state format, learning rate of the next step, bytes of state. */
+    public String describe() {
+        acquire();
+        try {
+            double factor = schedule.factor(steps);
+            return Description.of(slots.values(), factor);
+        } finally {
+            release();
+        }
+    }
+
+    private void acquire() {
+        if (!busy.compareAndSet(false, true)) {
+            throw new IllegalStateException(
+                    "the optimizer is in use by another thread; one thread at a time may step or change it");
+        }
+        if (closed) {
+            busy.set(false);
+            throw new IllegalStateException("the optimizer was used after it was closed");
+        }
+    }
+
+    private void release() {
+        busy.set(false);
+    }
+
+    /** Frees state, master weights and workspace. A second call does nothing. */
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        acquire();
+        try {
+            closed = true;
+            dropPlan();
+            slots.values().forEach(Slot::close);
+            slots.clear();
+        } finally {
+            release();
+        }
+    }
+}

@@ -1,0 +1,217 @@
+package dev.muonium.optim;
+
+import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Segments;
+import dev.muonium.memory.Shape;
+import dev.muonium.memory.Tensor;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Weights and their gradient, in memory that the caller owns and keeps alive: row-major, dense, off the heap, aligned to their
+ * element type, FP32 or BF16 each. An optimizer updates the weights in place and only reads the gradient.
+ *
+ * <p>The gradient can be bound anew before every step (which allocates nothing), the parameter frozen, and its learning rate
+ * multiplied; the rest is fixed. Not thread-safe: change it between steps, on the thread that steps.
+ */
+public final class Parameter {
+    private final String name;
+    private final ParameterKind kind;
+    private final Shape shape;
+    private final MemorySegment weights;
+    private final ElementType weightType;
+    private final @Nullable String group;
+    private final String gradientLabel;
+    private MemorySegment gradient;
+    private ElementType gradientType;
+    private boolean frozen;
+    private double learningRateMultiplier = 1;
+
+    private Parameter(
+            String name,
+            ParameterKind kind,
+            Shape shape,
+            MemorySegment weights,
+            ElementType weightType,
+            MemorySegment gradient,
+            ElementType gradientType,
+            @Nullable String group) {
+        this.name = Ranges.requireName("the name of a parameter", name);
+        this.kind = kind;
+        this.shape = shape;
+        requireFloat("weight", weightType);
+        Segments.requireWritable(name + " (weights)", weights, weightType, shape.elements());
+        this.gradientLabel = name + " (gradient)";
+        requireFloat("gradient", gradientType);
+        Segments.requireOffHeap(gradientLabel, gradient, gradientType, shape.elements());
+        this.weights = weights;
+        this.weightType = weightType;
+        this.gradient = gradient;
+        this.gradientType = gradientType;
+        this.group = group;
+    }
+
+    /** A hidden matrix, FP32. */
+    public static Parameter matrix(String name, MemorySegment weights, MemorySegment gradient, long rows, long cols) {
+        return f32(name, ParameterKind.MATRIX, Shape.of(rows, cols), weights, gradient);
+    }
+
+    /** An embedding, FP32. */
+    public static Parameter embedding(
+            String name, MemorySegment weights, MemorySegment gradient, long rows, long cols) {
+        return f32(name, ParameterKind.EMBEDDING, Shape.of(rows, cols), weights, gradient);
+    }
+
+    /** A head, FP32. */
+    public static Parameter head(String name, MemorySegment weights, MemorySegment gradient, long rows, long cols) {
+        return f32(name, ParameterKind.HEAD, Shape.of(rows, cols), weights, gradient);
+    }
+
+    /** A vector, FP32. */
+    public static Parameter vector(String name, MemorySegment weights, MemorySegment gradient, long length) {
+        return f32(name, ParameterKind.VECTOR, Shape.of(length), weights, gradient);
+    }
+
+    /** A parameter of any kind, shape and types. */
+    public static Parameter of(
+            String name,
+            ParameterKind kind,
+            Shape shape,
+            MemorySegment weights,
+            ElementType weightType,
+            MemorySegment gradient,
+            ElementType gradientType) {
+        return new Parameter(name, kind, shape, weights, weightType, gradient, gradientType, null);
+    }
+
+    /** A parameter over tensors, named as the weights are. The tensors stay the caller's and must outlive their use here. */
+    public static Parameter of(ParameterKind kind, Tensor weights, Tensor gradient) {
+        if (!weights.shape().equals(gradient.shape())) {
+            throw new IllegalArgumentException("the weights of parameter '" + weights.name() + "' are "
+                    + weights.shape() + " and its gradient is " + gradient.shape() + "; both must have the same shape");
+        }
+        return of(
+                weights.name(),
+                kind,
+                weights.shape(),
+                weights.segment(),
+                weights.type(),
+                gradient.segment(),
+                gradient.type());
+    }
+
+    private static Parameter f32(
+            String name, ParameterKind kind, Shape shape, MemorySegment weights, MemorySegment gradient) {
+        return of(name, kind, shape, weights, ElementType.F32, gradient, ElementType.F32);
+    }
+
+    /** A copy that goes to the group of this name, whatever its kind. */
+    public Parameter inGroup(String groupName) {
+        Parameter copy = new Parameter(name, kind, shape, weights, weightType, gradient, gradientType, groupName);
+        copy.frozen = frozen;
+        copy.learningRateMultiplier = learningRateMultiplier;
+        return copy;
+    }
+
+    /**
+     * Binds another gradient of the same element type; allocates nothing.
+     *
+     * @throws IllegalArgumentException if it is on the heap, misaligned or too small
+     */
+    public Parameter gradient(MemorySegment newGradient) {
+        Segments.requireOffHeap(gradientLabel, newGradient, gradientType, shape.elements());
+        gradient = newGradient;
+        return this;
+    }
+
+    /** Binds another gradient of another element type; allocates nothing. */
+    public Parameter gradient(MemorySegment newGradient, ElementType type) {
+        requireFloat("gradient", type);
+        Segments.requireOffHeap(gradientLabel, newGradient, type, shape.elements());
+        gradient = newGradient;
+        gradientType = type;
+        return this;
+    }
+
+    /** Takes the parameter out of the steps to come (true) or back in; its state is kept. */
+    public Parameter frozen(boolean value) {
+        frozen = value;
+        return this;
+    }
+
+    /** Multiplies the group's learning rate for this parameter; 1 by default. */
+    public Parameter learningRateMultiplier(double value) {
+        learningRateMultiplier =
+                Ranges.requireNotNegative("the learning-rate multiplier of parameter '" + name + "'", value);
+        return this;
+    }
+
+    /** The name; unique within an optimizer. */
+    public String name() {
+        return name;
+    }
+
+    /** What it is in its model. */
+    public ParameterKind kind() {
+        return kind;
+    }
+
+    /** Its extents. */
+    public Shape shape() {
+        return shape;
+    }
+
+    /** The caller's weights. */
+    public MemorySegment weights() {
+        return weights;
+    }
+
+    /** The element type of the weights. */
+    public ElementType weightType() {
+        return weightType;
+    }
+
+    /** The gradient that is bound now. */
+    public MemorySegment gradient() {
+        return gradient;
+    }
+
+    /** The element type of the gradient. */
+    public ElementType gradientType() {
+        return gradientType;
+    }
+
+    /** The group that was asked for, or null to go by kind. */
+    public @Nullable String group() {
+        return group;
+    }
+
+    /** Whether steps leave it alone. */
+    public boolean isFrozen() {
+        return frozen;
+    }
+
+    /** What the group's learning rate is multiplied by. */
+    public double learningRateMultiplier() {
+        return learningRateMultiplier;
+    }
+
+    private void requireFloat(String what, ElementType type) {
+        if (type != ElementType.F32 && type != ElementType.BF16) {
+            throw new IllegalArgumentException("the " + what + " of parameter '" + name + "' has the element type "
+                    + type + "; it must be F32 or BF16");
+        }
+    }
+
+    /** Checks that weights and gradient are still there, before a step changes anything. */
+    void requireAlive() {
+        Segments.requireOffHeap(name, weights, weightType, shape.elements());
+        Segments.requireOffHeap(gradientLabel, gradient, gradientType, shape.elements());
+    }
+
+    /** For example {@code blocks.0.attn.q MATRIX 768×768}. */
+    @Override
+    public String toString() {
+        return name + " " + kind + " " + shape;
+    }
+}

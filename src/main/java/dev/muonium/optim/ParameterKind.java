@@ -1,0 +1,23 @@
+package dev.muonium.optim;
+
+/** What a parameter is in its model; decides which optimizer it goes to unless its group is named. */
+public enum ParameterKind {
+    /** A hidden matrix, for Muon. */
+    MATRIX(true),
+    /** A table of rows that are looked up, for AdamW: its gradient is sparse by rows, and its rows are not a linear map. */
+    EMBEDDING(false),
+    /** The last matrix, which gives the logits, for AdamW. */
+    HEAD(false),
+    /** Gains, biases and everything else that is no matrix, for AdamW. */
+    VECTOR(false);
+
+    private final boolean forMuon;
+
+    ParameterKind(boolean forMuon) {
+        this.forMuon = forMuon;
+    }
+
+    boolean isForMuon() {
+        return forMuon;
+    }
+}

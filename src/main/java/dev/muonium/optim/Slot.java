@@ -1,0 +1,201 @@
+package dev.muonium.optim;
+
+import dev.muonium.device.Device;
+import dev.muonium.device.Rounding;
+import dev.muonium.memory.BlockFormat;
+import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Tensor;
+import dev.muonium.quant.QuantizedTensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** A parameter in an optimizer, with the state that it owns. */
+abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot {
+    final Parameter parameter;
+    final ParameterGroup group;
+    private final long key;
+    private final @Nullable Tensor master;
+    private final @Nullable Rounding rounding;
+    private long steps;
+
+    Slot(Device device, Parameter parameter, ParameterGroup group, WeightRounding weightRounding) {
+        this.parameter = parameter;
+        this.group = group;
+        this.key = hash(parameter.name());
+        boolean rounds = parameter.weightType() == ElementType.BF16;
+        this.master = rounds && weightRounding == WeightRounding.MASTER_WEIGHTS ? masterOf(device, parameter) : null;
+        this.rounding = rounds && weightRounding == WeightRounding.STOCHASTIC
+                ? device.kernels().newRounding()
+                : null;
+    }
+
+    /** FNV-1a: the key of stochastic rounding follows the name, so that it survives adding, removing and resuming. */
+    private static long hash(String name) {
+        long hash = 0xcbf29ce484222325L;
+        for (int i = 0; i < name.length(); i++) {
+            hash = (hash ^ name.charAt(i)) * 0x100000001b3L;
+        }
+        return hash;
+    }
+
+    private static Tensor masterOf(Device device, Parameter parameter) {
+        Tensor copy = device.allocate(
+                Purpose.MASTER_WEIGHTS, parameter.name() + ".master_weights", ElementType.F32, parameter.shape());
+        long cols = parameter.shape().elements();
+        device.kernels()
+                .scale(
+                        1,
+                        parameter.weights(),
+                        ElementType.BF16,
+                        cols,
+                        copy.segment(),
+                        ElementType.F32,
+                        cols,
+                        cols,
+                        0,
+                        1);
+        return copy;
+    }
+
+    /** The arrays of state, without the master weights, under the names that other frameworks use. */
+    abstract List<NamedState> state();
+
+    /** An array of state and its name. */
+    record NamedState(String name, QuantizedTensor tensor) {}
+
+    final @Nullable MemorySegment master() {
+        return master == null ? null : master.segment();
+    }
+
+    final @Nullable Rounding rounding() {
+        return rounding;
+    }
+
+    final long elements() {
+        return parameter.shape().elements();
+    }
+
+    final long steps() {
+        return steps;
+    }
+
+    final void stepTaken() {
+        steps++;
+    }
+
+    /** Sets what kernels read in the coming step. */
+    final void keyRounding(long seed) {
+        if (rounding != null) {
+            rounding.set(seed, steps, key);
+        }
+    }
+
+    /** The learning rate of the coming step, before Muon's adjustment. */
+    final double learningRate(double factor) {
+        return group.learningRate() * factor * parameter.learningRateMultiplier();
+    }
+
+    final long stateBytes() {
+        long bytes = 0;
+        for (NamedState named : state()) {
+            bytes += named.tensor().byteSize();
+        }
+        return bytes;
+    }
+
+    final long masterBytes() {
+        return master == null ? 0 : master.byteSize();
+    }
+
+    /** For the table of {@link Optimizer#describe}, for example {@code int8 linear/128}. */
+    final String formats() {
+        List<String> texts = new ArrayList<>();
+        for (NamedState named : state()) {
+            QuantizedTensor tensor = named.tensor();
+            String text = switch (tensor.format()) {
+                case F32 -> "fp32";
+                case INT8_LINEAR -> "int8 linear/" + tensor.block();
+                case INT8_DYNAMIC_SIGNED, INT8_DYNAMIC_UNSIGNED -> "int8 dynamic/" + tensor.block();
+            };
+            if (!texts.contains(text)) {
+                texts.add(text);
+            }
+        }
+        return String.join(" + ", texts);
+    }
+
+    final ParameterState export() {
+        List<StateTensor> tensors = new ArrayList<>();
+        for (NamedState named : state()) {
+            QuantizedTensor tensor = named.tensor();
+            tensors.add(new StateTensor(
+                    named.name(), tensor.format(), tensor.block(), tensor.elements(), tensor.codes(), tensor.scales()));
+        }
+        if (master != null) {
+            tensors.add(new StateTensor(
+                    "master_weights", BlockFormat.F32, BlockFormat.DEFAULT_BLOCK, elements(), master.segment(), null));
+        }
+        return new ParameterState(steps, tensors);
+    }
+
+    /** Checks all of {@code from} before it copies any of it. */
+    final void restore(ParameterState from) {
+        List<StateTensor> own = export().tensors();
+        for (StateTensor target : own) {
+            requireSame(target, from.tensor(target.name()));
+        }
+        for (StateTensor target : own) {
+            StateTensor source = from.tensor(target.name());
+            copy(source.codes(), target.codes());
+            if (target.scales() != null && source.scales() != null) {
+                copy(source.scales(), target.scales());
+            }
+        }
+        steps = from.step();
+    }
+
+    private void requireSame(StateTensor target, StateTensor source) {
+        boolean sameBlock = source.block() == target.block() || !target.format().isScaled();
+        if (source.format() != target.format() || !sameBlock || source.elements() != target.elements()) {
+            throw new IllegalArgumentException(
+                    "the state '" + target.name() + "' of parameter '" + parameter.name() + "' is "
+                            + form(target) + " here and " + form(source)
+                            + " where it comes from; build the group with the format that it was saved in");
+        }
+        requireBytes(target.name(), target.codes(), source.codes());
+        if (target.scales() != null) {
+            requireBytes(target.name() + ".scales", target.scales(), source.scales());
+        }
+    }
+
+    private void requireBytes(String name, MemorySegment target, @Nullable MemorySegment source) {
+        if (source == null || source.byteSize() < target.byteSize()) {
+            throw new IllegalArgumentException("the state '" + name + "' of parameter '" + parameter.name() + "' has "
+                    + (source == null ? 0 : source.byteSize()) + " bytes where it comes from; it needs "
+                    + target.byteSize());
+        }
+    }
+
+    private static String form(StateTensor tensor) {
+        return tensor.elements() + " elements of " + tensor.format()
+                + (tensor.format().isScaled() ? " in blocks of " + tensor.block() : "");
+    }
+
+    private static void copy(MemorySegment from, MemorySegment to) {
+        MemorySegment.copy(from, ValueLayout.JAVA_BYTE, 0, to, ValueLayout.JAVA_BYTE, 0, to.byteSize());
+    }
+
+    @Override
+    public void close() {
+        if (master != null) {
+            master.close();
+        }
+        if (rounding != null) {
+            rounding.close();
+        }
+    }
+}

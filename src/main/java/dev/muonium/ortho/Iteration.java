@@ -1,0 +1,286 @@
+package dev.muonium.ortho;
+
+import dev.muonium.device.Device;
+import dev.muonium.memory.ElementType;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A Newton-Schulz iteration for one shape, bound to its workspace: a list of stages, each cut into tasks. Whoever runs it either
+ * calls {@link #run(int)} on one worker, or runs each stage's tasks on many; the bits of the result are the same.
+ *
+ * <p>Use: write U densely to {@link #input()}, call {@link #begin} with its norm, run all stages in order, read {@link #output()}.
+ * Nothing is allocated after {@link #bind}. Not thread-safe, except for the tasks of one stage.
+ *
+ * <p>The small matrices are of the shorter side: a wide X is multiplied from the left ({@code A = X·Xᵀ}), a tall one from the
+ * right ({@code A = Xᵀ·X}), so that nothing is transposed in memory.
+ */
+public final class Iteration {
+    /** Cache lines, and the alignment of the vector kernels' fastest loads. */
+    private static final long ALIGNMENT = 64;
+
+    /** With a norm of 2^±this, neither the Gram matrix nor its square leaves the range of FP32 or bfloat16. */
+    private static final int EASY_EXPONENT = 12;
+
+    private final NewtonSchulz spec;
+    private final ElementType precision;
+    private final Way way;
+    private final long rows;
+    private final long cols;
+    private final Matrix input;
+    private final Matrix output;
+    private final RescaleStage rescale;
+    private final PolynomialStage first;
+    private final Stage[] stages;
+
+    private Iteration(Binder binder) {
+        this.spec = binder.spec;
+        this.precision = binder.precision;
+        this.way = binder.way;
+        this.rows = binder.rows;
+        this.cols = binder.cols;
+        this.input = binder.x;
+        binder.bind();
+        this.output = binder.x;
+        this.rescale = binder.rescale;
+        this.first = binder.polynomials.getFirst();
+        this.stages = binder.stages.toArray(Stage[]::new);
+    }
+
+    /** Bytes of workspace that an iteration for {@code rows × cols} needs on a device. */
+    public static long workspaceBytes(NewtonSchulz spec, Device device, long rows, long cols) {
+        ElementType precision = spec.precisionOn(device);
+        long n = Math.min(rows, cols);
+        long squares = aligned(n * n * precision.byteSize());
+        long scratch = precision == ElementType.F32 ? 0 : aligned(n * n * Float.BYTES);
+        return 2 * aligned(rows * cols * precision.byteSize())
+                + squareMatrices(spec.wayFor(rows, cols)) * squares
+                + scratch;
+    }
+
+    private static int squareMatrices(Way way) {
+        return way instanceof Way.Gram ? 4 : 2;
+    }
+
+    private static long aligned(long bytes) {
+        return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    }
+
+    /**
+     * Prepares an iteration. Its matrix products are made here, which takes about a millisecond for each that is new to the device.
+     *
+     * @param workspace of at least {@link #workspaceBytes} bytes, which the caller owns; its contents are overwritten
+     * @throws UnsupportedOperationException if the device cannot multiply matrices of the precision that was asked for
+     */
+    public static Iteration bind(NewtonSchulz spec, Device device, long rows, long cols, MemorySegment workspace) {
+        long needed = workspaceBytes(spec, device, rows, cols);
+        if (workspace.byteSize() < needed) {
+            throw new IllegalArgumentException("the workspace of a Newton-Schulz iteration for " + rows + "×" + cols
+                    + " has " + workspace.byteSize() + " bytes; it needs " + needed);
+        }
+        return new Iteration(new Binder(spec, device, rows, cols, workspace));
+    }
+
+    /** Where U goes, {@code rows × cols} and dense, before {@link #begin}. */
+    public MemorySegment input() {
+        return input.segment();
+    }
+
+    /** Where the result is, {@code rows × cols} and dense, after the last stage. May be {@link #input()}. */
+    public MemorySegment output() {
+        return output.segment();
+    }
+
+    /** The element type of input and output. */
+    public ElementType precision() {
+        return precision;
+    }
+
+    /** The way of evaluating. */
+    public Way way() {
+        return way;
+    }
+
+    /**
+     * Sets the normalization of the input that lies in {@link #input()}.
+     *
+     * @param norm its Frobenius norm, finite
+     */
+    public void begin(double norm) {
+        if (!(norm >= 0 && norm < Double.POSITIVE_INFINITY)) {
+            throw new IllegalArgumentException("the norm of a " + rows + "×" + cols + " matrix is " + norm
+                    + "; Newton-Schulz needs it to be finite and not negative");
+        }
+        if (norm == 0) {
+            // U is zero and so is the result; the quotient of two tiny numbers is left out.
+            rescale.exponent(0);
+            first.coefficients(spec.schedule().steps().getFirst(), 0);
+            return;
+        }
+        double divisor = spec.norm().divisor(norm * spec.schedule().normFactor(), spec.epsilon());
+        int exponent = Math.getExponent(norm);
+        // Powers of two only, so that rounding happens once: the remaining factor goes into the first step's
+        // coefficients.
+        int shift = Math.abs(exponent) <= EASY_EXPONENT ? 0 : Math.clamp(-exponent, -126, 126);
+        rescale.exponent(shift);
+        first.coefficients(spec.schedule().steps().getFirst(), Math.scalb(1 / divisor, -shift));
+    }
+
+    /** The number of stages. */
+    public int stages() {
+        return stages.length;
+    }
+
+    /** The number of tasks of a stage, which may be 0; asked after {@link #begin}. */
+    public int tasks(int stage) {
+        return stages[stage].tasks();
+    }
+
+    /** Runs one task of a stage on the calling worker. */
+    public void run(int stage, int task, int worker) {
+        stages[stage].run(task, worker);
+    }
+
+    /** Runs everything on the calling worker. */
+    public void run(int worker) {
+        for (Stage stage : stages) {
+            int tasks = stage.tasks();
+            for (int task = 0; task < tasks; task++) {
+                stage.run(task, worker);
+            }
+        }
+    }
+
+    /** Lays out the workspace and strings the stages together. */
+    private static final class Binder {
+        private final NewtonSchulz spec;
+        private final Device device;
+        private final ElementType precision;
+        private final Way way;
+        private final long rows;
+        private final long cols;
+        private final long n;
+        private final boolean tall;
+        private final MemorySegment workspace;
+        private final Matrix[] squares;
+        private final Matrix scratch;
+        private final RescaleStage rescale;
+        private final List<Stage> stages = new ArrayList<>();
+        private final List<PolynomialStage> polynomials = new ArrayList<>();
+        private long used;
+        private Matrix x;
+        private Matrix spare;
+
+        Binder(NewtonSchulz spec, Device device, long rows, long cols, MemorySegment workspace) {
+            this.spec = spec;
+            this.device = device;
+            this.precision = spec.precisionOn(device);
+            this.way = spec.wayFor(rows, cols);
+            this.rows = rows;
+            this.cols = cols;
+            this.n = Math.min(rows, cols);
+            this.tall = rows > cols;
+            this.workspace = workspace;
+            this.x = take(precision, rows, cols);
+            this.spare = take(precision, rows, cols);
+            this.squares = new Matrix[squareMatrices(way)];
+            for (int i = 0; i < squares.length; i++) {
+                squares[i] = take(precision, n, n);
+            }
+            // In FP32 the square is gathered where the polynomial goes.
+            this.scratch = precision == ElementType.F32 ? squares[1] : take(ElementType.F32, n, n);
+            this.rescale = new RescaleStage(device.kernels(), x);
+        }
+
+        private Matrix take(ElementType type, long matrixRows, long matrixCols) {
+            long bytes = matrixRows * matrixCols * type.byteSize();
+            Matrix matrix = new Matrix(workspace.asSlice(used, bytes), type, matrixRows, matrixCols);
+            used += aligned(bytes);
+            return matrix;
+        }
+
+        void bind() {
+            stages.add(rescale);
+            switch (way) {
+                case Way.Plain plain -> stepByStep(false);
+                case Way.Symmetric symmetric -> stepByStep(true);
+                case Way.Gram gram -> gram(gram.restartAfter());
+            }
+        }
+
+        private void stepByStep(boolean upper) {
+            Matrix a = squares[0];
+            Matrix p = squares[1];
+            for (Coefficients coefficients : spec.schedule().steps()) {
+                gramMatrix(a, upper);
+                polynomial(coefficients, a, p, upper);
+                applyToX(p);
+            }
+        }
+
+        private void gram(int restartAfter) {
+            Matrix r = squares[0];
+            Matrix z = squares[1];
+            Matrix q = squares[2];
+            Matrix t = squares[3];
+            List<Coefficients> steps = spec.schedule().steps();
+            for (int begin = 0; begin < steps.size(); begin += restartAfter) {
+                int end = Math.min(begin + restartAfter, steps.size());
+                gramMatrix(r, true);
+                for (int step = begin; step < end; step++) {
+                    polynomial(steps.get(step), r, z, true);
+                    if (step + 1 < end) {
+                        symmetricProduct(r, z, t);
+                        symmetricProduct(t, z, r);
+                    }
+                    if (step == begin) {
+                        Matrix product = z; // Q = I until here
+                        z = q;
+                        q = product;
+                    } else {
+                        symmetricProduct(q, z, t);
+                        Matrix product = t;
+                        t = q;
+                        q = product;
+                    }
+                }
+                applyToX(q);
+            }
+        }
+
+        /** {@code X·Xᵀ}, or {@code Xᵀ·X} of a tall X. */
+        private void gramMatrix(Matrix out, boolean upper) {
+            stages.add(ProductStage.square(device, x, tall, x, !tall, out, upper));
+            mirror(out, upper);
+        }
+
+        private void polynomial(Coefficients coefficients, Matrix a, Matrix p, boolean upper) {
+            PolynomialStage stage =
+                    new PolynomialStage(device, a, precision == ElementType.F32 ? p : scratch, p, upper);
+            stage.coefficients(coefficients, 1);
+            polynomials.add(stage);
+            stages.add(stage);
+            mirror(p, upper);
+        }
+
+        /** Of two polynomials of one symmetric matrix, so that the product is symmetric. */
+        private void symmetricProduct(Matrix left, Matrix right, Matrix out) {
+            stages.add(ProductStage.square(device, left, false, right, false, out, true));
+            mirror(out, true);
+        }
+
+        private void mirror(Matrix out, boolean upper) {
+            if (upper) {
+                stages.add(new MirrorStage(device.kernels(), out));
+            }
+        }
+
+        private void applyToX(Matrix p) {
+            stages.add(tall ? ProductStage.fromRight(device, x, p, spare) : ProductStage.fromLeft(device, p, x, spare));
+            Matrix product = spare;
+            spare = x;
+            x = product;
+        }
+    }
+}

@@ -1,0 +1,112 @@
+package dev.muonium.quant;
+
+import dev.muonium.device.Device;
+import dev.muonium.memory.BlockFormat;
+import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Shape;
+import dev.muonium.memory.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A flat array of values in a block format: codes and, for the 8-bit formats, one FP32 scale per block. Owns both; the ledger
+ * counts {@link BlockFormat#bytes}. A new one holds zeros.
+ *
+ * <p>Not thread-safe, except that disjoint ranges of whole blocks may be worked on at the same time.
+ */
+public final class QuantizedTensor implements AutoCloseable {
+    private final Device device;
+    private final BlockFormat format;
+    private final int block;
+    private final long elements;
+    private final Tensor codes;
+    private final @Nullable Tensor scales;
+
+    private QuantizedTensor(
+            Device device, BlockFormat format, int block, long elements, Tensor codes, @Nullable Tensor scales) {
+        this.device = device;
+        this.format = format;
+        this.block = block;
+        this.elements = elements;
+        this.codes = codes;
+        this.scales = scales;
+    }
+
+    /**
+     * Allocates an array of zeros.
+     *
+     * @param name for messages and the ledger's reports
+     * @param block elements per scale, a power of two from 64 to 2048
+     */
+    public static QuantizedTensor allocate(
+            Device device, Purpose purpose, String name, BlockFormat format, int block, long elements) {
+        BlockFormat.requireBlock(block);
+        Tensor codes = device.allocate(purpose, name, format.codeType(), Shape.of(elements));
+        if (!format.isScaled()) {
+            return new QuantizedTensor(device, format, block, elements, codes, null);
+        }
+        try {
+            Tensor scales = device.allocate(
+                    purpose, name + ".scales", ElementType.F32, Shape.of(format.scales(elements, block)));
+            // Zero bytes are zeros in every format: a scale of 0 decodes each code of its block to 0.
+            return new QuantizedTensor(device, format, block, elements, codes, scales);
+        } catch (RuntimeException e) {
+            codes.close();
+            throw e;
+        }
+    }
+
+    /** The format. */
+    public BlockFormat format() {
+        return format;
+    }
+
+    /** Elements per scale. */
+    public int block() {
+        return block;
+    }
+
+    /** The number of values. */
+    public long elements() {
+        return elements;
+    }
+
+    /** The codes, or the values themselves for {@link BlockFormat#F32}. */
+    public MemorySegment codes() {
+        return codes.segment();
+    }
+
+    /** The scales, or null for {@link BlockFormat#F32}. */
+    public @Nullable MemorySegment scales() {
+        return scales == null ? null : scales.segment();
+    }
+
+    /** Bytes of codes and scales together. */
+    public long byteSize() {
+        return codes.byteSize() + (scales == null ? 0 : scales.byteSize());
+    }
+
+    /** The values, decoded; for tests and small arrays. */
+    public float[] toFloatArray() {
+        float[] values = new float[Math.toIntExact(elements)];
+        if (!format.isScaled()) {
+            return codes.toFloatArray();
+        }
+        try (Tensor out = device.allocate(Purpose.WORKSPACE, "decoded", ElementType.F32, Shape.of(elements))) {
+            device.kernels().dequantize(format, block, codes(), scales(), out.segment(), ElementType.F32, 0, elements);
+            MemorySegment.copy(out.segment(), ValueLayout.JAVA_FLOAT, 0, values, 0, values.length);
+        }
+        return values;
+    }
+
+    /** Frees both. A second call does nothing. */
+    @Override
+    public void close() {
+        codes.close();
+        if (scales != null) {
+            scales.close();
+        }
+    }
+}
