@@ -1,4 +1,8 @@
-/* adamw.cpp - AdamW in one pass over weights, gradient and both states. */
+/*
+ * adamw.cpp - AdamW in one pass over weights, gradient and both states, a block at a time: what is not FP32 in memory is
+ * widened into buffers that stay in the first-level cache, the step runs over floats, the states are encoded again.
+ * In stages, so that the forms of weights, gradient, m and v add up in code size instead of multiplying.
+ */
 #include "cpu/choose.h"
 #include "cpu/simd/state.h"
 #include "cpu/simd/weights.h"
@@ -7,101 +11,127 @@
 namespace muonium::cpu::MU_TIER {
 namespace {
 
-/* The elements of one block that the vectors of a whole block stand for. */
+/* Some elements of an array: block `block`, which begins at `at`. */
 struct Span {
-  int64_t block;   /* its number */
-  int64_t element; /* the index of its first element */
-  int64_t count;   /* elements: the short block at the end has fewer than `padded` */
-  int64_t padded;  /* whole pairs of vectors */
+  int64_t block;
+  int64_t at;
+  int64_t count;
 };
 
-/* The fresh values of one moment, on their way to being encoded. */
 template <class State>
-struct FreshMoment {
-  alignas(64) float values[State::kQuantized ? kMaxBlock : 16];
-  Absmax absmax;
+[[gnu::noinline]] void widen_state(const State& state, const Span& span, float* values) {
+  const F32x16 scale(state.scale(span.block));
+  const int64_t whole = span.count / kLanes * kLanes;
+  for (int64_t j = 0; j < whole; j += kLanes) {
+    store(values + j, state.decode(span.at + j, scale));
+  }
+  if (whole < span.count) {
+    PaddedState<State> rest(state, span.block, span.at + whole, span.count - whole);
+    store_first(values + whole, rest.view().decode(0, scale), span.count - whole);
+  }
+}
 
-  void put(const State& state, int64_t at, int64_t j, F32x16 x) {
-    if constexpr (State::kQuantized) {
-      include(absmax, x);
-      store(values + j, x);
-    } else {
-      store(state.elements + at + j, x);
+/* values has room for whole pairs of vectors. */
+template <class State>
+[[gnu::noinline]] void narrow_state(const State& state, const Span& span, float* values) {
+  const int64_t padded = Padded<float>::padded(span.count);
+  Absmax absmax;
+  for (int64_t j = span.count; j < padded; ++j) {
+    values[j] = 0.0f;
+  }
+  for (int64_t j = 0; j < padded; j += kLanes) {
+    include(absmax, load(values + j));
+  }
+  if (padded == span.count) {
+    state.encode(span.block, span.at, span.count, values, absmax);
+  } else {
+    PaddedState<State> rest(state, span.block, span.at, span.count);
+    rest.view().encode(0, 0, padded, values, absmax);
+    rest.copy_to(state, span.block, span.at, span.count);
+  }
+}
+
+/* m or v in the format of a call. */
+class Moment final {
+ public:
+  Moment(mu_format format, void* elements, float* scales) : format_(format), elements_(elements), scales_(scales) {}
+
+  /* The values of a span: where they are in memory when they are FP32, else widened into buffer_. */
+  float* open(const Span& span) {
+    switch (format_) {
+      case MU_FORMAT_INT8_LINEAR:
+        widen_state(LinearState{static_cast<int8_t*>(elements_), scales_}, span, buffer_);
+        return buffer_;
+      case MU_FORMAT_INT8_DYNAMIC_SIGNED:
+        widen_state(DynamicSignedState{static_cast<uint8_t*>(elements_), scales_}, span, buffer_);
+        return buffer_;
+      case MU_FORMAT_INT8_DYNAMIC_UNSIGNED:
+        widen_state(DynamicUnsignedState{static_cast<uint8_t*>(elements_), scales_}, span, buffer_);
+        return buffer_;
+      case MU_FORMAT_F32:
+        break;
+    }
+    return static_cast<float*>(elements_) + span.at;
+  }
+
+  /* Keeps what open() gave and the caller changed. */
+  void close(const Span& span) {
+    switch (format_) {
+      case MU_FORMAT_INT8_LINEAR:
+        return narrow_state(LinearState{static_cast<int8_t*>(elements_), scales_}, span, buffer_);
+      case MU_FORMAT_INT8_DYNAMIC_SIGNED:
+        return narrow_state(DynamicSignedState{static_cast<uint8_t*>(elements_), scales_}, span, buffer_);
+      case MU_FORMAT_INT8_DYNAMIC_UNSIGNED:
+        return narrow_state(DynamicUnsignedState{static_cast<uint8_t*>(elements_), scales_}, span, buffer_);
+      case MU_FORMAT_F32:
+        break;
     }
   }
-  void encode(const State& state, int64_t k, int64_t at, int64_t count) const {
-    if constexpr (State::kQuantized) {
-      state.encode(k, at, count, values, absmax);
-    }
-  }
+
+ private:
+  mu_format format_;
+  void* elements_;
+  float* scales_;
+  alignas(64) float buffer_[kMaxBlock];
 };
 
-/* m and v are read and written at [at, at + padded) of their states, where block k begins. */
-template <class Weights, class G, class M, class V>
-MU_MATH void adamw_block(const AdamwConstants& constants, const Span& span, const Weights& weights, const G* gradient,
-                         const M& m, const V& v, int64_t k, int64_t at) {
-  FreshMoment<M> fresh_m;
-  FreshMoment<V> fresh_v;
-  const F32x16 m_scale(m.scale(k));
-  const F32x16 v_scale(v.scale(k));
-  for (int64_t j = 0; j < span.padded; j += kLanes) {
-    const int64_t left = span.count - j;
-    const int64_t count = left < kLanes ? (left > 0 ? left : 0) : kLanes;
-    const int64_t element = span.element + j;
-    const F32x16 g = count == kLanes ? load(gradient + j) : load_first(gradient + j, count);
-    const auto step = adamw_step(constants, weights.read(element, element, count), g, m.decode(at + j, m_scale),
-                                 v.decode(at + j, v_scale));
-    weights.write(element, element, step.weight, count);
-    fresh_m.put(m, at, j, step.m);
-    fresh_v.put(v, at, j, step.v);
+/* The gradient of a span, widened into buffer when it is bf16. */
+const float* open_gradient(const void* gradient, mu_type type, const Span& span, float* buffer) {
+  if (type == MU_F32) {
+    return static_cast<const float*>(gradient) + span.at;
   }
-  fresh_m.encode(m, k, at, span.padded);
-  fresh_v.encode(v, k, at, span.padded);
+  const bf16* source = static_cast<const bf16*>(gradient) + span.at;
+  const int64_t whole = span.count / kLanes * kLanes;
+  for (int64_t j = 0; j < whole; j += kLanes) {
+    store(buffer + j, load(source + j));
+  }
+  if (whole < span.count) {
+    store(buffer + whole, load_first(source + whole, span.count - whole));
+  }
+  return buffer;
 }
 
-template <class Weights, class G, class M, class V>
-[[gnu::noinline]] void short_block(const AdamwConstants& constants, const Span& span, const Weights& weights,
-                                   const G* gradient, const M& m, const V& v) {
-  PaddedState<M> padded_m(m, span.block, span.element, span.count);
-  PaddedState<V> padded_v(v, span.block, span.element, span.count);
-  adamw_block(constants, span, weights, gradient, padded_m.view(), padded_v.view(), 0, 0);
-  padded_m.copy_to(m, span.block, span.element, span.count);
-  padded_v.copy_to(v, span.block, span.element, span.count);
-}
-
-template <class Weights, class G, class M, class V>
-void adamw_range(const AdamwConstants& constants, const Weights& weights, const G* gradient, const M& m, const V& v,
-                 int64_t block, int64_t begin, int64_t end) {
-  const int64_t whole = begin + (end - begin) / block * block;
-  for (int64_t i = begin; i < whole; i += block) {
-    const Span span{i / block, i, block, block};
-    adamw_block(constants, span, weights, gradient + i, m, v, span.block, i);
+template <class Weights>
+MU_MATH void adamw_span(const AdamwConstants& constants, const Weights& weights, const Span& span,
+                        const float* gradient, float* m, float* v) {
+  const int64_t whole = span.count / kLanes * kLanes;
+  for (int64_t j = 0; j < whole; j += kLanes) {
+    const int64_t at = span.at + j;
+    const auto step =
+        adamw_step(constants, weights.read(at, at, kLanes), load(gradient + j), load(m + j), load(v + j));
+    weights.write(at, at, step.weight, kLanes);
+    store(m + j, step.m);
+    store(v + j, step.v);
   }
-  if (whole < end) {
-    const int64_t count = end - whole;
-    const Span span{whole / block, whole, count, Padded<float>::padded(count)};
-    short_block(constants, span, weights, gradient + whole, m, v);
+  if (whole < span.count) {
+    const int64_t at = span.at + whole;
+    const int64_t left = span.count - whole;
+    const auto step = adamw_step(constants, weights.read(at, at, left), load_first(gradient + whole, left),
+                                 load_first(m + whole, left), load_first(v + whole, left));
+    weights.write(at, at, step.weight, left);
+    store_first(m + whole, step.m, left);
+    store_first(v + whole, step.v, left);
   }
-}
-
-/* m and v have the formats that the ABI lets through. */
-template <class Body>
-mu_status for_first_moment(mu_format format, void* m, float* scales, const Body& body) {
-  if (format == MU_FORMAT_INT8_LINEAR) {
-    return body(LinearState{static_cast<int8_t*>(m), scales});
-  }
-  if (format == MU_FORMAT_INT8_DYNAMIC_SIGNED) {
-    return body(DynamicSignedState{static_cast<uint8_t*>(m), scales});
-  }
-  return body(F32State{static_cast<float*>(m), nullptr});
-}
-
-template <class Body>
-mu_status for_second_moment(mu_format format, void* v, float* scales, const Body& body) {
-  if (format == MU_FORMAT_INT8_DYNAMIC_UNSIGNED) {
-    return body(DynamicUnsignedState{static_cast<uint8_t*>(v), scales});
-  }
-  return body(F32State{static_cast<float*>(v), nullptr});
 }
 
 }  // namespace
@@ -111,15 +141,18 @@ mu_status adamw(const mu_context*, const mu_adamw_params* params, int64_t block,
                 float* m_scales, mu_format v_format, void* v, float* v_scales, const mu_rounding* rounding,
                 int64_t begin, int64_t end) {
   const AdamwConstants constants = adamw_constants(*params);
-  return for_first_moment(m_format, m, m_scales, [&](const auto& m_state) {
-    return for_second_moment(v_format, v, v_scales, [&](const auto& v_state) {
-      return for_weights(w, w_type, master, rounding, [&](const auto& weights) {
-        return for_type(gradient_type, [&]<class G>(G) {
-          adamw_range(constants, weights, static_cast<const G*>(gradient), m_state, v_state, block, begin, end);
-          return MU_OK;
-        });
-      });
-    });
+  Moment first(m_format, m, m_scales);
+  Moment second(v_format, v, v_scales);
+  alignas(64) float wide_gradient[kMaxBlock];
+  return for_weights(w, w_type, master, rounding, [&](const auto& weights) {
+    for (int64_t i = begin; i < end; i += block) {
+      const Span span{i / block, i, end - i < block ? end - i : block};
+      const float* g = open_gradient(gradient, gradient_type, span, wide_gradient);
+      adamw_span(constants, weights, span, g, first.open(span), second.open(span));
+      first.close(span);
+      second.close(span);
+    }
+    return MU_OK;
   });
 }
 

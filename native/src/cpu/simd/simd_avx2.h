@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include "cpu/simd/nearest.h"
 #include "math/format.h"
 #include "math/square_sums.h"
 
@@ -228,6 +229,7 @@ MU_MATH F32x16 look_up(const DynamicMap& map, const uint8_t* codes) {
                 _mm256_i32gather_ps(map.value, _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)), 4));
 }
 
+/* dynamic_encode, lane by lane. */
 MU_MATH __m256i search(const DynamicMap& map, __m256 a) {
   __m256i code = _mm256_setzero_si256();
   for (int step = 128; step > 0; step /= 2) {
@@ -239,8 +241,48 @@ MU_MATH __m256i search(const DynamicMap& map, __m256 a) {
   return code;
 }
 
-MU_MATH void store_nearest(const DynamicMap& map, uint8_t* codes, F32x16 a) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), narrow_to_bytes(search(map, a.low), search(map, a.high)));
+/* The codes of a = x / scale, -1 <= a <= 1, in 32-bit lanes; *doubt is set in lanes next to a threshold. */
+template <const DynamicMap& map, const NearestTable& table>
+MU_MATH __m256i nearest_lanes(__m256 a, __m256* doubt) {
+  constexpr bool has_sign = map.zero > 0;
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  const __m256 t = has_sign ? _mm256_andnot_ps(sign, a) : _mm256_max_ps(a, _mm256_setzero_ps());
+  __m256i segment = _mm256_setzero_si256();
+  for (int d = 0; d + 1 < kSegments; ++d) {
+    const __m256 above = _mm256_cmp_ps(t, _mm256_set1_ps(table.border[d]), _CMP_GT_OQ);
+    segment = _mm256_sub_epi32(segment, _mm256_castps_si256(above));
+  }
+  const auto integers = [](const int32_t(&values)[kSegments]) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(values));
+  };
+  const __m256 slope = _mm256_permutevar8x32_ps(_mm256_load_ps(table.slope), segment);
+  const __m256 offset = _mm256_permutevar8x32_ps(_mm256_load_ps(table.offset), segment);
+  const __m256 x = _mm256_fmadd_ps(_mm256_min_ps(t, _mm256_set1_ps(table.cap)), slope, offset);
+  const __m256i first = _mm256_permutevar8x32_epi32(integers(table.first), segment);
+  const __m256i last = _mm256_permutevar8x32_epi32(integers(table.last), segment);
+  __m256i rank = _mm256_min_epi32(_mm256_add_epi32(first, _mm256_cvttps_epi32(x)), last);
+  const __m256 top = _mm256_cmp_ps(a, _mm256_set1_ps(table.border[kSegments - 1]), _CMP_GT_OQ);
+  rank = _mm256_sub_epi32(rank, _mm256_castps_si256(top));
+  if constexpr (has_sign) {
+    const __m256i negative = _mm256_srai_epi32(_mm256_castps_si256(a), 31);
+    rank = _mm256_sub_epi32(_mm256_xor_si256(rank, negative), negative);
+  }
+  *doubt = _mm256_cmp_ps(from_integer(x), _mm256_set1_ps(kDoubt), _CMP_LT_OQ);
+  return _mm256_add_epi32(rank, _mm256_set1_epi32(map.zero));
+}
+
+/* See nearest.h. */
+template <const DynamicMap& map, const NearestTable& table>
+MU_MATH void store_nearest(uint8_t* codes, F32x16 a) {
+  __m256 low_doubt;
+  __m256 high_doubt;
+  __m256i low = nearest_lanes<map, table>(a.low, &low_doubt);
+  __m256i high = nearest_lanes<map, table>(a.high, &high_doubt);
+  if (__builtin_expect(_mm256_movemask_ps(_mm256_or_ps(low_doubt, high_doubt)) != 0, 0)) {
+    low = search(map, a.low);
+    high = search(map, a.high);
+  }
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), narrow_to_bytes(low, high));
 }
 
 }  // namespace

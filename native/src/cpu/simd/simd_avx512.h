@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include "cpu/simd/nearest.h"
 #include "math/format.h"
 #include "math/square_sums.h"
 
@@ -204,13 +205,51 @@ MU_MATH F32x16 look_up(const DynamicMap& map, const uint8_t* codes) {
   return F32x16(_mm512_i32gather_ps(index, map.value, 4));
 }
 
-MU_MATH void store_nearest(const DynamicMap& map, uint8_t* codes, F32x16 a) {
+/* dynamic_encode, lane by lane. */
+MU_MATH __m512i search(const DynamicMap& map, F32x16 a) {
   __m512i code = _mm512_setzero_si512();
   for (int step = 128; step > 0; step /= 2) {
     const __m512i last = _mm512_add_epi32(code, _mm512_set1_epi32(step - 1));
     const __m512 threshold = _mm512_i32gather_ps(last, map.threshold, 4);
     const __mmask16 below = _mm512_cmp_ps_mask(threshold, a.v, _CMP_LT_OQ);
     code = _mm512_mask_add_epi32(code, below, code, _mm512_set1_epi32(step));
+  }
+  return code;
+}
+
+MU_MATH __m512 eight_floats(const float (&table)[kSegments]) {
+  return _mm512_broadcast_f32x8(_mm256_load_ps(table));
+}
+MU_MATH __m512i eight_integers(const int32_t (&table)[kSegments]) {
+  return _mm512_broadcast_i32x8(_mm256_load_si256(reinterpret_cast<const __m256i*>(table)));
+}
+
+/* The codes of a = x / scale, -1 <= a <= 1; see nearest.h. */
+template <const DynamicMap& map, const NearestTable& table>
+MU_MATH void store_nearest(uint8_t* codes, F32x16 a) {
+  constexpr bool has_sign = map.zero > 0;
+  const __m512 t = has_sign ? _mm512_abs_ps(a.v) : _mm512_max_ps(a.v, _mm512_setzero_ps());
+  __m512i segment = _mm512_setzero_si512();
+  for (int d = 0; d + 1 < kSegments; ++d) {
+    const __mmask16 above = _mm512_cmp_ps_mask(t, _mm512_set1_ps(table.border[d]), _CMP_GT_OQ);
+    segment = _mm512_mask_add_epi32(segment, above, segment, _mm512_set1_epi32(1));
+  }
+  const __m512 slope = _mm512_permutexvar_ps(segment, eight_floats(table.slope));
+  const __m512 offset = _mm512_permutexvar_ps(segment, eight_floats(table.offset));
+  const __m512 x = _mm512_fmadd_ps(_mm512_min_ps(t, _mm512_set1_ps(table.cap)), slope, offset);
+  const __m512i first = _mm512_permutexvar_epi32(segment, eight_integers(table.first));
+  const __m512i last = _mm512_permutexvar_epi32(segment, eight_integers(table.last));
+  __m512i rank = _mm512_min_epi32(_mm512_add_epi32(first, _mm512_cvttps_epi32(x)), last);
+  const __mmask16 top = _mm512_cmp_ps_mask(a.v, _mm512_set1_ps(table.border[kSegments - 1]), _CMP_GT_OQ);
+  rank = _mm512_mask_add_epi32(rank, top, rank, _mm512_set1_epi32(1));
+  if constexpr (has_sign) {
+    const __mmask16 negative = _mm512_movepi32_mask(_mm512_castps_si512(a.v));
+    rank = _mm512_mask_sub_epi32(rank, negative, _mm512_setzero_si512(), rank);
+  }
+  __m512i code = _mm512_add_epi32(rank, _mm512_set1_epi32(map.zero));
+  const __m512 rest = _mm512_abs_ps(_mm512_reduce_ps(x, _MM_FROUND_TO_NEAREST_INT));
+  if (__builtin_expect(_mm512_cmp_ps_mask(rest, _mm512_set1_ps(kDoubt), _CMP_LT_OQ) != 0, 0)) {
+    code = search(map, a);
   }
   _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), _mm512_cvtepi32_epi8(code));
 }

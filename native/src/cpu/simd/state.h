@@ -78,7 +78,7 @@ struct LinearState {
   }
 };
 
-template <const DynamicMap& map>
+template <const DynamicMap& map, const NearestTable& table>
 struct DynamicState {
   using Element = uint8_t;
   static constexpr bool kQuantized = true;
@@ -97,13 +97,13 @@ struct DynamicState {
       return;
     }
     for (int64_t j = 0; j < count; j += kLanes) {
-      store_nearest(map, elements + at + j, load(fresh + j) / F32x16(scale));
+      store_nearest<map, table>(elements + at + j, load(fresh + j) / F32x16(scale));
     }
   }
 };
 
-using DynamicSignedState = DynamicState<kDynamicSigned>;
-using DynamicUnsignedState = DynamicState<kDynamicUnsigned>;
+using DynamicSignedState = DynamicState<kDynamicSigned, kNearestSigned>;
+using DynamicUnsignedState = DynamicState<kDynamicUnsigned, kNearestUnsigned>;
 
 /* Calls body with the state of the format. */
 template <class Body>
