@@ -31,7 +31,7 @@ template <class State>
   }
 }
 
-/* values has room for whole pairs of vectors. */
+/* values has room for whole groups of vectors. */
 template <class State>
 [[gnu::noinline]] void narrow_state(const State& state, const Span& span, float* values) {
   const int64_t padded = Padded<float>::padded(span.count);
@@ -43,10 +43,11 @@ template <class State>
     include(absmax, load(values + j));
   }
   if (padded == span.count) {
-    state.encode(span.block, span.at, span.count, values, absmax);
+    state.encode(span.at, span.count, values, state.begin_encode(span.block, absmax));
   } else {
     PaddedState<State> rest(state, span.block, span.at, span.count);
-    rest.view().encode(0, 0, padded, values, absmax);
+    const State view = rest.view();
+    view.encode(0, padded, values, view.begin_encode(0, absmax));
     rest.copy_to(state, span.block, span.at, span.count);
   }
 }

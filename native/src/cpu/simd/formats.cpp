@@ -5,38 +5,49 @@
 namespace muonium::cpu::MU_TIER {
 namespace {
 
+/* The FP32 values of a block: x itself, or x widened into room. Whole groups of vectors. */
+MU_MATH const float* take(const float* x, int64_t count, float*, Absmax& absmax) {
+  for (int64_t j = 0; j < count; j += kLanes) {
+    include(absmax, load(x + j));
+  }
+  return x;
+}
+MU_MATH const float* take(const bf16* x, int64_t count, float* room, Absmax& absmax) {
+  for (int64_t j = 0; j < count; j += kLanes) {
+    const F32x16 value = load(x + j);
+    include(absmax, value);
+    store(room + j, value);
+  }
+  return room;
+}
+
 template <class State, class T>
 MU_MATH void quantize_block(const State& state, int64_t k, int64_t at, int64_t count, const T* x) {
-  alignas(64) float values[kMaxBlock];
+  alignas(64) float room[kMaxBlock];
   Absmax absmax;
-  for (int64_t j = 0; j < count; j += kPair) {
-    const F32x16 low = load(x + j);
-    const F32x16 high = load(x + j + kLanes);
-    include(absmax, low);
-    include(absmax, high);
-    store_pair(values + j, low, high);
-  }
-  state.encode(k, at, count, values, absmax);
+  const float* values = take(x, count, room, absmax);
+  state.encode(at, count, values, state.begin_encode(k, absmax));
 }
 
 template <class State, class T>
 MU_MATH void dequantize_block(const State& state, int64_t k, int64_t at, int64_t count, T* out) {
   const F32x16 scale(state.scale(k));
-  for (int64_t j = 0; j < count; j += kPair) {
+  for (int64_t j = 0; j < count; j += 2 * kLanes) {
     store_pair(out + j, state.decode(at + j, scale), state.decode(at + j + kLanes, scale));
   }
 }
 
-/* body gets the state of a block format. */
+/* Calls body with the state of a block format. */
 template <class Body>
 mu_status for_block_state(mu_format format, void* codes, float* scales, const Body& body) {
-  return for_state(format, codes, scales, [&]<class State>(const State& state) {
-    if constexpr (State::kQuantized) {
-      return body(state);
-    } else {
-      return MU_INVALID_ARGUMENT; /* refused by the ABI */
-    }
-  });
+  switch (format) {
+    case MU_FORMAT_INT8_DYNAMIC_SIGNED:
+      return body(DynamicSignedState{static_cast<uint8_t*>(codes), scales});
+    case MU_FORMAT_INT8_DYNAMIC_UNSIGNED:
+      return body(DynamicUnsignedState{static_cast<uint8_t*>(codes), scales});
+    default:
+      return body(LinearState{static_cast<int8_t*>(codes), scales});
+  }
 }
 
 }  // namespace

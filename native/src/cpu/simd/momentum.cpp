@@ -13,22 +13,18 @@ namespace {
  */
 constexpr int64_t kStreamBytes = 128 * 1024;
 
-/* One block, or part of it: whole pairs of vectors. */
+/* The step of a block, or of a padded one (whole groups of vectors); fresh[j] is the momentum of element j. */
 template <bool stream, class State, class G, class U>
-MU_MATH void momentum_block(const MomentumConstants& constants, const State& state, int64_t k, int64_t at,
-                            int64_t count, const G* gradient, U* update, SquareSums& sums) {
-  alignas(64) float fresh[kMaxBlock];
+MU_MATH void step_block(const MomentumConstants& constants, const State& state, int64_t k, int64_t at, int64_t count,
+                        const G* gradient, U* update, float* fresh, Absmax& absmax, SquareSums& sums) {
   const F32x16 scale(state.scale(k));
-  Absmax absmax;
-  for (int64_t j = 0; j < count; j += kPair) {
+  for (int64_t j = 0; j < count; j += 2 * kLanes) {
     const auto low = momentum_step(constants, state.decode(at + j, scale), load(gradient + j));
     const auto high = momentum_step(constants, state.decode(at + j + kLanes, scale), load(gradient + j + kLanes));
+    store_pair(fresh + j, low.momentum, high.momentum);
     if constexpr (State::kQuantized) {
       include(absmax, low.momentum);
       include(absmax, high.momentum);
-      store_pair(fresh + j, low.momentum, high.momentum);
-    } else {
-      store_pair(state.elements + at + j, low.momentum, high.momentum);
     }
     add_squares(sums, low.update, high.update);
     if constexpr (stream) {
@@ -36,9 +32,6 @@ MU_MATH void momentum_block(const MomentumConstants& constants, const State& sta
     } else {
       store_pair(update + j, low.update, high.update);
     }
-  }
-  if constexpr (State::kQuantized) {
-    state.encode(k, at, count, fresh, absmax);
   }
 }
 
@@ -48,21 +41,69 @@ template <class State, class G, class U>
   const Padded<G> padded_gradient(gradient, count, G{});
   Padded<U> padded_update(update, 0, U{});
   PaddedState<State> padded_state(state, k, at, count);
-  momentum_block<false>(constants, padded_state.view(), 0, 0, padded_gradient.padded(count), padded_gradient.elements,
-                        padded_update.elements, sums);
+  const State view = padded_state.view();
+  const int64_t padded = padded_gradient.padded(count);
+  alignas(64) float fresh[State::kQuantized ? kMaxBlock : 1];
+  Absmax absmax;
+  if constexpr (State::kQuantized) {
+    step_block<false>(constants, view, 0, 0, padded, padded_gradient.elements, padded_update.elements, fresh, absmax,
+                      sums);
+    view.encode(0, padded, fresh, view.begin_encode(0, absmax));
+  } else {
+    step_block<false>(constants, view, 0, 0, padded, padded_gradient.elements, padded_update.elements, view.elements,
+                      absmax, sums);
+  }
   padded_state.copy_to(state, k, at, count);
   padded_update.copy_to(update, count);
 }
 
+/*
+ * Works on copies of its arguments: as far as the compiler knows, every code that is stored (a byte) might change what
+ * a reference refers to, which then would be loaded and stored for every vector.
+ */
 template <bool stream, class State, class G, class U>
-[[gnu::noinline]] void whole_blocks(const MomentumConstants& constants, const State& state, int64_t block, const G* gradient, U* update,
-                  int64_t begin, int64_t end, SquareSums& sums) {
-  for (int64_t i = begin; i < end; i += block) {
-    momentum_block<stream>(constants, state, i / block, i, block, gradient + i, update + i, sums);
+[[gnu::noinline]] void whole_blocks(const MomentumConstants constants, const State state, int64_t block,
+                                    const G* gradient, U* update, int64_t begin, int64_t end, SquareSums& result) {
+  SquareSums sums = result;
+  if constexpr (State::kQuantized) {
+    /* A block is encoded after the step of the next one, so that nothing waits for its absmax and the divisions. */
+    alignas(64) float fresh[2][kMaxBlock];
+    typename State::Divisor previous{};
+    int64_t k = begin / block;
+    for (int64_t i = begin; i < end; i += block, ++k) {
+      Absmax absmax;
+      step_block<stream>(constants, state, k, i, block, gradient + i, update + i, fresh[k % 2], absmax, sums);
+      const typename State::Divisor divisor = state.begin_encode(k, absmax);
+      if (i > begin) {
+        state.encode(i - block, block, fresh[(k - 1) % 2], previous);
+      }
+      previous = divisor;
+    }
+    if (begin < end) {
+      state.encode(end - block, block, fresh[(k - 1) % 2], previous);
+    }
+  } else {
+    Absmax unused;
+    step_block<stream>(constants, state, 0, begin, end - begin, gradient + begin, update + begin,
+                       state.elements + begin, unused, sums);
   }
   if constexpr (stream) {
     /* Streaming stores are ordered with nothing that follows; the thread that reads u must find it. */
     _mm_sfence();
+  }
+  result = sums;
+}
+
+/* Calls body with the state of the format, one that the ABI lets through. */
+template <class Body>
+mu_status for_momentum_state(mu_format format, void* momentum, float* scales, const Body& body) {
+  switch (format) {
+    case MU_FORMAT_INT8_LINEAR:
+      return body(LinearState{static_cast<int8_t*>(momentum), scales});
+    case MU_FORMAT_INT8_DYNAMIC_SIGNED:
+      return body(DynamicSignedState{static_cast<uint8_t*>(momentum), scales});
+    default:
+      return body(F32State{static_cast<float*>(momentum), nullptr});
   }
 }
 
@@ -73,7 +114,7 @@ mu_status muon_momentum(const mu_context*, mu_format format, int64_t block, cons
                         mu_type update_type, double beta, int32_t nesterov, int64_t begin, int64_t end,
                         double* sum_squares) {
   const MomentumConstants constants = momentum_constants(gradient_scale, beta, nesterov);
-  return for_state(format, momentum, scales, [&]<class State>(const State& state) {
+  return for_momentum_state(format, momentum, scales, [&]<class State>(const State& state) {
     return for_type(gradient_type, [&]<class G>(G) {
       return for_type(update_type, [&]<class U>(U) {
         const G* g = static_cast<const G*>(gradient);

@@ -204,23 +204,37 @@ MU_MATH __m128i narrow_to_bytes(__m256i low, __m256i high) {
   return _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));
 }
 /* Rounds to nearest even; for |q| <= 127. */
-MU_MATH void store_codes(int8_t* codes, F32x16 q) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(codes),
-                   narrow_to_bytes(_mm256_cvtps_epi32(q.low), _mm256_cvtps_epi32(q.high)));
+MU_MATH void store_codes(int8_t* codes, F32x16 a, F32x16 b, F32x16 c, F32x16 d) {
+  const auto bytes = [](F32x16 x, F32x16 y) {
+    const __m256i low = _mm256_packs_epi32(_mm256_cvtps_epi32(x.low), _mm256_cvtps_epi32(x.high));
+    const __m256i high = _mm256_packs_epi32(_mm256_cvtps_epi32(y.low), _mm256_cvtps_epi32(y.high));
+    /* The packs work within halves of a register. */
+    return _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  };
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes), bytes(a, b));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes + 32), bytes(c, d));
 }
 MU_MATH F32x16 clamp(F32x16 x, float low, float high) {
   const __m256 l = _mm256_set1_ps(low);
   const __m256 h = _mm256_set1_ps(high);
   return F32x16(_mm256_max_ps(l, _mm256_min_ps(h, x.low)), _mm256_max_ps(l, _mm256_min_ps(h, x.high)));
 }
+
 MU_MATH __m256 from_integer(__m256 x) {
   const __m256 rest = _mm256_sub_ps(x, _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), rest);
 }
-/* Whether some lane is more than `limit` away from its nearest integer. */
-MU_MATH bool any_between_integers(F32x16 x, float limit) {
-  const __m256 furthest = _mm256_max_ps(from_integer(x.low), from_integer(x.high));
-  return _mm256_movemask_ps(_mm256_cmp_ps(furthest, _mm256_set1_ps(limit), _CMP_GT_OQ)) != 0;
+
+/* How far, at most, some numbers are from their nearest integers. */
+struct Fractions {
+  __m256 v = _mm256_setzero_ps();
+};
+
+MU_MATH void include(Fractions& fractions, F32x16 x) {
+  fractions.v = _mm256_max_ps(fractions.v, _mm256_max_ps(from_integer(x.low), from_integer(x.high)));
+}
+MU_MATH bool any_above(const Fractions& fractions, float limit) {
+  return _mm256_movemask_ps(_mm256_cmp_ps(fractions.v, _mm256_set1_ps(limit), _CMP_GT_OQ)) != 0;
 }
 
 MU_MATH F32x16 look_up(const DynamicMap& map, const uint8_t* codes) {

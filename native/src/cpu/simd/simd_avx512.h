@@ -188,16 +188,29 @@ MU_MATH F32x16 load_codes(const int8_t* codes) {
   return F32x16(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
 }
 /* Rounds to nearest even; for |q| <= 127. */
-MU_MATH void store_codes(int8_t* codes, F32x16 q) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(q.v)));
+MU_MATH void store_codes(int8_t* codes, F32x16 a, F32x16 b, F32x16 c, F32x16 d) {
+  const __m512i ab = _mm512_packs_epi32(_mm512_cvtps_epi32(a.v), _mm512_cvtps_epi32(b.v));
+  const __m512i cd = _mm512_packs_epi32(_mm512_cvtps_epi32(c.v), _mm512_cvtps_epi32(d.v));
+  /* The packs work within quarters of a register: quarter i has four elements of each of a, b, c, d. */
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  _mm512_storeu_si512(codes, _mm512_permutexvar_epi32(order, _mm512_packs_epi16(ab, cd)));
 }
 MU_MATH F32x16 clamp(F32x16 x, float low, float high) {
   return F32x16(_mm512_max_ps(_mm512_set1_ps(low), _mm512_min_ps(_mm512_set1_ps(high), x.v)));
 }
-/* Whether some lane is more than `limit` away from its nearest integer. */
-MU_MATH bool any_between_integers(F32x16 x, float limit) {
-  const __m512 rest = _mm512_abs_ps(_mm512_reduce_ps(x.v, _MM_FROUND_TO_NEAREST_INT));
-  return _mm512_cmp_ps_mask(rest, _mm512_set1_ps(limit), _CMP_GT_OQ) != 0;
+
+/* How far, at most, some numbers are from their nearest integers. */
+struct Fractions {
+  __m512 v = _mm512_setzero_ps();
+};
+
+MU_MATH void include(Fractions& fractions, F32x16 x) {
+  constexpr int kGreaterMagnitude = 0xb;
+  const __m512 rest = _mm512_reduce_ps(x.v, _MM_FROUND_TO_NEAREST_INT);
+  fractions.v = _mm512_range_ps(fractions.v, rest, kGreaterMagnitude);
+}
+MU_MATH bool any_above(const Fractions& fractions, float limit) {
+  return _mm512_cmp_ps_mask(fractions.v, _mm512_set1_ps(limit), _CMP_GT_OQ) != 0;
 }
 
 MU_MATH F32x16 look_up(const DynamicMap& map, const uint8_t* codes) {

@@ -1,9 +1,10 @@
 /*
  * state.h - optimizer state, read and written a vector at a time. A block is read with decode(), its fresh values are
- * collected in FP32 together with their absmax, and encode() writes them back.
+ * collected in FP32 together with their absmax, and written back by begin_encode(), which makes the scale, and encode().
+ * Between these two a kernel can do something else, rather than wait for the maximum and the division.
  *
- * All of it works on whole pairs of vectors (32 elements; a block has 64 or more). The short block at the end of an
- * array goes through a padded copy: see Padded.
+ * All of it works on whole groups of four vectors (64 elements, the least block). The short block at the end of an array
+ * goes through a padded copy: see Padded.
  */
 #ifndef MUONIUM_CPU_SIMD_STATE_H
 #define MUONIUM_CPU_SIMD_STATE_H
@@ -14,7 +15,8 @@
 namespace muonium::cpu::MU_TIER {
 namespace {
 
-inline constexpr int64_t kPair = 2 * kLanes;
+/* Blocks are worked on in whole groups of four vectors: their codes fill one cache line. */
+inline constexpr int64_t kQuad = 4 * kLanes;
 
 struct F32State {
   using Element = float;
@@ -37,43 +39,58 @@ struct LinearState {
   float scale(int64_t k) const { return scales[k]; }
   F32x16 decode(int64_t at, F32x16 scale) const { return load_codes(elements + at) * scale; }
 
-  void encode(int64_t k, int64_t at, int64_t count, const float* fresh, const Absmax& absmax) const {
-    const float scale = linear_scale(bits(absmax));
+  /* What encode() multiplies or divides by. */
+  struct Divisor {
+    float scale;
+    float reciprocal;
+  };
+
+  Divisor begin_encode(int64_t k, const Absmax& absmax) const {
+    const uint32_t greatest = bits(absmax);
+    const float scale = linear_scale(greatest);
     scales[k] = scale;
-    if (!has_codes(scale)) {
-      memset(elements + at, kZero, static_cast<size_t>(count));
-      return;
+    return Divisor{scale, kLinearSteps / float_of_bits(greatest)};
+  }
+
+  void encode(int64_t at, int64_t count, const float* fresh, const Divisor& divisor) const {
+    Fractions fractions;
+    const F32x16 reciprocal(divisor.reciprocal);
+    for (int64_t j = 0; j < count; j += kQuad) {
+      const F32x16 a = load(fresh + j) * reciprocal;
+      const F32x16 b = load(fresh + j + kLanes) * reciprocal;
+      const F32x16 c = load(fresh + j + 2 * kLanes) * reciprocal;
+      const F32x16 d = load(fresh + j + 3 * kLanes) * reciprocal;
+      include(fractions, a);
+      include(fractions, b);
+      include(fractions, c);
+      include(fractions, d);
+      store_codes(elements + at + j, a, b, c, d);
     }
-    for (int64_t j = 0; j < count; j += 2 * kPair) {
-      const int64_t part = count - j < 2 * kPair ? count - j : 2 * kPair;
-      if (scale < kLeastReciprocal || !encode_by_reciprocal(at + j, part, fresh + j, 1.0f / scale)) {
-        encode_by_division(at + j, part, fresh + j, scale);
-      }
+    if (__builtin_expect(!(divisor.scale >= kLeastReciprocal) || any_above(fractions, kSurelyRounded), 0)) {
+      encode_by_division(at, count, fresh, divisor.scale);
     }
   }
 
  private:
-  /* 1 / scale and the products with it stay far from overflow and underflow. */
+  /* From here on 127 / absmax and the products with it stay far from overflow and underflow. */
   static constexpr float kLeastReciprocal = 0x1p-100f;
   /*
-   * x * (1 / scale) is within 127 * (3 / 2^24) < 2^-15 of the rounded x / scale. So where it is further than that from
-   * the middle of two integers, both round to the same code; division, ten times as slow, is for the rest.
+   * x * (127 / absmax) is within 2^-15 of the rounded x / scale: it, the scale and the reciprocal each round by at most
+   * 2^-24 of 127, the two results by 2^-18. So where it is further than that from the middle of two integers, both
+   * round to the same code. Division, ten times as slow, is for blocks where it is not: 1 of 128 of 128 elements.
    */
   static constexpr float kSurelyRounded = 0.5f - 0x1p-15f;
 
-  bool encode_by_reciprocal(int64_t at, int64_t count, const float* fresh, float reciprocal) const {
-    bool doubtful = false;
-    for (int64_t j = 0; j < count; j += kLanes) {
-      const F32x16 q = load(fresh + j) * F32x16(reciprocal);
-      doubtful |= any_between_integers(q, kSurelyRounded);
-      store_codes(elements + at + j, q);
+  [[gnu::noinline]] void encode_by_division(int64_t at, int64_t count, const float* values, float scale) const {
+    if (!has_codes(scale)) {
+      memset(elements + at, kZero, static_cast<size_t>(count));
+      return;
     }
-    return !doubtful;
-  }
-
-  [[gnu::noinline]] void encode_by_division(int64_t at, int64_t count, const float* fresh, float scale) const {
-    for (int64_t j = 0; j < count; j += kLanes) {
-      store_codes(elements + at + j, clamp(load(fresh + j) / F32x16(scale), -kLinearSteps, kLinearSteps));
+    const F32x16 divisor(scale);
+    const auto quotient = [&](int64_t j) { return clamp(load(values + j) / divisor, -kLinearSteps, kLinearSteps); };
+    for (int64_t j = 0; j < count; j += kQuad) {
+      store_codes(elements + at + j, quotient(j), quotient(j + kLanes), quotient(j + 2 * kLanes),
+                  quotient(j + 3 * kLanes));
     }
   }
 };
@@ -89,15 +106,19 @@ struct DynamicState {
   float scale(int64_t k) const { return scales[k]; }
   F32x16 decode(int64_t at, F32x16 scale) const { return look_up(map, elements + at) * scale; }
 
-  void encode(int64_t k, int64_t at, int64_t count, const float* fresh, const Absmax& absmax) const {
-    const float scale = dynamic_scale(bits(absmax));
-    scales[k] = scale;
+  using Divisor = float;
+
+  Divisor begin_encode(int64_t k, const Absmax& absmax) const { return scales[k] = dynamic_scale(bits(absmax)); }
+
+  void encode(int64_t at, int64_t count, const float* fresh, Divisor scale) const {
     if (!has_codes(scale)) {
       memset(elements + at, kZero, static_cast<size_t>(count));
       return;
     }
+    const F32x16 divisor(scale);
+    uint8_t* codes = elements + at;
     for (int64_t j = 0; j < count; j += kLanes) {
-      store_nearest<map, table>(elements + at + j, load(fresh + j) / F32x16(scale));
+      store_nearest<map, table>(codes + j, load(fresh + j) / divisor);
     }
   }
 };
@@ -105,23 +126,7 @@ struct DynamicState {
 using DynamicSignedState = DynamicState<kDynamicSigned, kNearestSigned>;
 using DynamicUnsignedState = DynamicState<kDynamicUnsigned, kNearestUnsigned>;
 
-/* Calls body with the state of the format. */
-template <class Body>
-mu_status for_state(mu_format format, void* elements, float* scales, const Body& body) {
-  switch (format) {
-    case MU_FORMAT_INT8_LINEAR:
-      return body(LinearState{static_cast<int8_t*>(elements), scales});
-    case MU_FORMAT_INT8_DYNAMIC_SIGNED:
-      return body(DynamicSignedState{static_cast<uint8_t*>(elements), scales});
-    case MU_FORMAT_INT8_DYNAMIC_UNSIGNED:
-      return body(DynamicUnsignedState{static_cast<uint8_t*>(elements), scales});
-    case MU_FORMAT_F32:
-      break;
-  }
-  return body(F32State{static_cast<float*>(elements), nullptr});
-}
-
-/* A copy of `count` elements that is filled up to whole pairs of vectors with elements that stand for 0. */
+/* A copy of `count` elements that is filled up to whole groups of vectors with elements that stand for 0. */
 template <class T>
 struct Padded {
   alignas(64) T elements[kMaxBlock];
@@ -133,7 +138,7 @@ struct Padded {
     }
   }
 
-  static int64_t padded(int64_t count) { return (count + kPair - 1) / kPair * kPair; }
+  static int64_t padded(int64_t count) { return (count + kQuad - 1) / kQuad * kQuad; }
   void copy_to(T* target, int64_t count) const { memcpy(target, elements, static_cast<size_t>(count) * sizeof(T)); }
 };
 
