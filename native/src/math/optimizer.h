@@ -26,10 +26,11 @@ struct MomentumStep {
   F update;
 };
 
+/* decayed: beta * m. Of a quantized m that is code * (beta * scale), one product less per element. */
 template <class F>
-MU_MATH MomentumStep<F> momentum_step(const MomentumConstants& c, F momentum, F gradient) {
+MU_MATH MomentumStep<F> momentum_step(const MomentumConstants& c, F decayed, F gradient) {
   const F inflow = F(c.inflow) * gradient;
-  const F fresh = F(c.beta) * momentum + inflow;
+  const F fresh = decayed + inflow;
   return MomentumStep<F>{fresh, c.nesterov ? F(c.beta) * fresh + inflow : fresh};
 }
 

@@ -54,7 +54,7 @@ mu_status muon_momentum(const mu_context*, mu_format format, int64_t block, cons
       float m[kMaxBlock];
       for (int64_t i = begin; i < end; i += block) {
         const int64_t count = end - i < block ? end - i : block;
-        state.read(i / block, i, count, m);
+        state.read(i / block, i, count, constants.beta, m);
         for (int64_t j = 0; j < count; ++j) {
           const MomentumStep<float> step = momentum_step(constants, m[j], to_float(g[i + j]));
           m[j] = step.momentum;
@@ -103,8 +103,8 @@ mu_status adamw(const mu_context*, const mu_adamw_params* params, int64_t block,
         float fresh_v[kMaxBlock];
         for (int64_t i = begin; i < end; i += block) {
           const int64_t count = end - i < block ? end - i : block;
-          m_state.read(i / block, i, count, fresh_m);
-          v_state.read(i / block, i, count, fresh_v);
+          m_state.read(i / block, i, count, 1.0f, fresh_m);
+          v_state.read(i / block, i, count, 1.0f, fresh_v);
           for (int64_t j = 0; j < count; ++j) {
             const AdamwStep<float> step =
                 adamw_step(constants, weights.read(i + j, i + j), to_float(g[i + j]), fresh_m[j], fresh_v[j]);

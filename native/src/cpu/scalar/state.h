@@ -20,13 +20,13 @@ inline uint32_t absmax_bits(const float* x, int64_t count) {
   return absmax;
 }
 
-/* Block k of the state is [begin, begin + count); x has its count values. */
+/* Block k of the state is [begin, begin + count); x has its count values, read() times factor. */
 struct F32State {
   float* values;
 
-  void read(int64_t, int64_t begin, int64_t count, float* x) const {
+  void read(int64_t, int64_t begin, int64_t count, float factor, float* x) const {
     for (int64_t i = 0; i < count; ++i) {
-      x[i] = values[begin + i];
+      x[i] = factor * values[begin + i];
     }
   }
 
@@ -41,9 +41,9 @@ struct LinearState {
   int8_t* codes;
   float* scales;
 
-  void read(int64_t k, int64_t begin, int64_t count, float* x) const {
+  void read(int64_t k, int64_t begin, int64_t count, float factor, float* x) const {
     for (int64_t i = 0; i < count; ++i) {
-      x[i] = linear_decode(codes[begin + i], scales[k]);
+      x[i] = linear_decode(codes[begin + i], factor * scales[k]);
     }
   }
 
@@ -61,9 +61,9 @@ struct DynamicState {
   uint8_t* codes;
   float* scales;
 
-  void read(int64_t k, int64_t begin, int64_t count, float* x) const {
+  void read(int64_t k, int64_t begin, int64_t count, float factor, float* x) const {
     for (int64_t i = 0; i < count; ++i) {
-      x[i] = dynamic_decode(map, codes[begin + i], scales[k]);
+      x[i] = dynamic_decode(map, codes[begin + i], factor * scales[k]);
     }
   }
 

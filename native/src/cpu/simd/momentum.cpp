@@ -17,10 +17,10 @@ constexpr int64_t kStreamBytes = 128 * 1024;
 template <bool stream, class State, class G, class U>
 MU_MATH void step_block(const MomentumConstants& constants, const State& state, int64_t k, int64_t at, int64_t count,
                         const G* gradient, U* update, float* fresh, Absmax& absmax, SquareSums& sums) {
-  const F32x16 scale(state.scale(k));
+  const F32x16 decay(constants.beta * state.scale(k));
   for (int64_t j = 0; j < count; j += 2 * kLanes) {
-    const auto low = momentum_step(constants, state.decode(at + j, scale), load(gradient + j));
-    const auto high = momentum_step(constants, state.decode(at + j + kLanes, scale), load(gradient + j + kLanes));
+    const auto low = momentum_step(constants, state.decode(at + j, decay), load(gradient + j));
+    const auto high = momentum_step(constants, state.decode(at + j + kLanes, decay), load(gradient + j + kLanes));
     store_pair(fresh + j, low.momentum, high.momentum);
     if constexpr (State::kQuantized) {
       include(absmax, low.momentum);
