@@ -31,7 +31,7 @@ import picocli.CommandLine.Spec;
             "  muonium doctor                   say what this machine offers",
             "  muonium COMMAND --help           options and examples of a command"
         },
-        subcommands = {DoctorCommand.class})
+        subcommands = {ConformCommand.class, DoctorCommand.class})
 public final class Main implements Runnable {
     @Spec
     private CommandSpec spec;
