@@ -95,23 +95,17 @@ int main(int count, char** arguments) {
     must(mu_quantize(context, MU_FORMAT_INT8_DYNAMIC_SIGNED, 128, gradient, MU_F32, m, m_scales, 0, n));
     must(mu_quantize(context, MU_FORMAT_INT8_DYNAMIC_UNSIGNED, 128, gradient, MU_F32, v, v_scales, 0, n));
     const double scale_bytes = 2 * 4.0 / 128;
-    const auto momentum = [=, &sum](mu_format format, void* state) {
-      must(mu_muon_momentum(context, format, 128, gradient, MU_F32, 1.0f, state, scales, update, MU_BF16, 0.95, 1, 0,
-                            n, &sum));
+    const auto momentum = [=, &sum](mu_format format, void* state, float* state_scales) {
+      return [=, &sum] {
+        must(mu_muon_momentum(context, format, 128, gradient, MU_F32, 1.0f, state, state_scales, update, MU_BF16, 0.95,
+                              1, 0, n, &sum));
+      };
     };
     passes.push_back({name + "momentum INT8 -> bf16", 8.0 + scale_bytes,
-                      [=] { momentum(MU_FORMAT_INT8_LINEAR, linear); }, {}});
-    passes.push_back({name + "momentum FP32 -> bf16", 14.0, [=] { momentum(MU_FORMAT_F32, wide); }, {}});
+                      momentum(MU_FORMAT_INT8_LINEAR, linear, scales), {}});
+    passes.push_back({name + "momentum FP32 -> bf16", 14.0, momentum(MU_FORMAT_F32, wide, nullptr), {}});
     passes.push_back({name + "momentum dynamic -> bf16", 8.0 + scale_bytes,
-                      [=] {
-                        must(mu_muon_momentum(context, MU_FORMAT_INT8_DYNAMIC_SIGNED, 128, gradient, MU_F32, 1.0f, m,
-                                              m_scales, update, MU_BF16, 0.95, 1, 0, n, nullptr));
-                      },
-                      {}});
-    passes.back().run = [=, &sum] {
-      must(mu_muon_momentum(context, MU_FORMAT_INT8_DYNAMIC_SIGNED, 128, gradient, MU_F32, 1.0f, m, m_scales, update,
-                            MU_BF16, 0.95, 1, 0, n, &sum));
-    };
+                      momentum(MU_FORMAT_INT8_DYNAMIC_SIGNED, m, m_scales), {}});
     passes.push_back({name + "quantize INT8", 5.0 + scale_bytes / 2,
                       [=] {
                         must(mu_quantize(context, MU_FORMAT_INT8_LINEAR, 128, gradient, MU_F32, linear, scales, 0, n));

@@ -136,6 +136,8 @@ MU_API mu_status mu_mirror_upper(const mu_context* context, void* x, mu_type typ
  * u comes from the fresh m in FP32: only the stored m is quantized. scales is ignored (may be NULL) for MU_FORMAT_F32.
  * 1 - beta is formed in double and rounded once. momentum is F32, INT8_LINEAR or INT8_DYNAMIC_SIGNED.
  * update may be gradient itself when the types are the same.
+ * A call whose u has 128 KiB or more, from an address that is a multiple of 64, writes it past the caches: it saves
+ * reading those lines first, a fifth of the traffic. So long arrays should come in ranges of 65536 elements or more.
  */
 MU_API mu_status mu_muon_momentum(const mu_context* context, mu_format format, int64_t block, const void* gradient,
                                   mu_type gradient_type, float gradient_scale, void* momentum, float* scales,
