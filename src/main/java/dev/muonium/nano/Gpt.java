@@ -11,7 +11,7 @@ import dev.muonium.memory.Segments;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
 import dev.muonium.nano.GptConfig.Mlp;
-import dev.muonium.nano.ParameterDescription.Kind;
+import dev.muonium.optim.ParameterKind;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -36,7 +36,7 @@ public final class Gpt implements AutoCloseable {
     private final Workers workers;
     private final NetworkKernels kernels;
     private final OwnedTensors memory;
-    private final List<Parameter> parameters;
+    private final List<GptParameter> parameters;
     private final MemorySegment embedding;
     private final MemorySegment embeddingGradient;
     private final MemorySegment head;
@@ -102,15 +102,15 @@ public final class Gpt implements AutoCloseable {
         }
     }
 
-    private List<Parameter> allocateParameters(long seed) {
-        List<Parameter> list = new ArrayList<>();
+    private List<GptParameter> allocateParameters(long seed) {
+        List<GptParameter> list = new ArrayList<>();
         for (ParameterDescription description : config.parameters()) {
             String name = description.name();
             Tensor weights = memory.tensor(Purpose.WEIGHTS, name, ElementType.F32, description.shape());
             Tensor gradient =
                     memory.tensor(Purpose.GRADIENTS, "gradient of " + name, ElementType.F32, description.shape());
             InitialWeights.fill(workers, weights, InitialWeights.deviation(description, config), seed, list.size());
-            list.add(new Parameter(description, weights, gradient));
+            list.add(new GptParameter(description, weights, gradient));
         }
         return List.copyOf(list);
     }
@@ -142,7 +142,7 @@ public final class Gpt implements AutoCloseable {
 
     private Iterator<MemorySegment> matrices(boolean gradients) {
         return parameters.stream()
-                .filter(p -> p.description().kind() == Kind.MATRIX)
+                .filter(p -> p.description().kind() == ParameterKind.MATRIX)
                 .map(p -> (gradients ? p.gradient() : p.weights()).segment())
                 .iterator();
     }
@@ -173,7 +173,7 @@ public final class Gpt implements AutoCloseable {
     }
 
     /** Every parameter, in the order of {@link GptConfig#parameters()}. */
-    public List<Parameter> parameters() {
+    public List<GptParameter> parameters() {
         return parameters;
     }
 

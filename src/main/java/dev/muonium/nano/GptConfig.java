@@ -1,7 +1,7 @@
 package dev.muonium.nano;
 
 import dev.muonium.memory.Shape;
-import dev.muonium.nano.ParameterDescription.Kind;
+import dev.muonium.optim.ParameterKind;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -83,7 +83,7 @@ public record GptConfig(
     /** Every parameter, in the order in which the model holds them; allocates no tensor. */
     public List<ParameterDescription> parameters() {
         List<ParameterDescription> list = new ArrayList<>();
-        list.add(new ParameterDescription("embedding", Shape.of(vocab, dModel), Kind.EMBEDDING));
+        list.add(new ParameterDescription("embedding", Shape.of(vocab, dModel), ParameterKind.EMBEDDING));
         for (int layer = 0; layer < layers; layer++) {
             String block = "blocks." + layer + ".";
             addMatrix(list, block + "attn.q", queryWidth(), dModel);
@@ -97,7 +97,7 @@ public record GptConfig(
             addMatrix(list, block + "mlp.down", dModel, mlpWidth);
         }
         if (!weightTied) {
-            list.add(new ParameterDescription("head", Shape.of(vocab, dModel), Kind.HEAD));
+            list.add(new ParameterDescription("head", Shape.of(vocab, dModel), ParameterKind.HEAD));
         }
         return List.copyOf(list);
     }
@@ -112,7 +112,7 @@ public record GptConfig(
     }
 
     private static void addMatrix(List<ParameterDescription> list, String name, int outputs, int inputs) {
-        list.add(new ParameterDescription(name, Shape.of(outputs, inputs), Kind.MATRIX));
+        list.add(new ParameterDescription(name, Shape.of(outputs, inputs), ParameterKind.MATRIX));
     }
 
     private static void requireRange(String name, int value, int least, int most) {

@@ -20,6 +20,9 @@ final class InitialWeights {
         return switch (parameter.kind()) {
             case EMBEDDING -> config.weightTied() ? 0.02 : 1;
             case HEAD -> 0.001;
+            case VECTOR ->
+                throw new IllegalArgumentException(
+                        "parameter '" + parameter.name() + "' is a vector; the GPT has none");
             case MATRIX ->
                 parameter.name().endsWith("attn.out") || parameter.name().endsWith("mlp.down")
                         ? 0

@@ -1,5 +1,7 @@
 package dev.muonium.nano;
 
+import dev.muonium.optim.Schedule;
+
 /**
  * How a model is trained. The matrices of the blocks go to Muon, embedding and head to AdamW.
  *
@@ -127,16 +129,12 @@ public record TrainConfig(
     }
 
     /**
-     * What learning rates are multiplied by at a step: rises to 1 over the warm-up, stays, falls to {@link #finalLrFraction()}.
-     *
-     * @param step from 0
+     * What learning rates are multiplied by: they rise over the warm-up (over all that the warm-down leaves, where a run is shorter),
+     * stay, and fall to {@link #finalLrFraction()}.
      */
-    public double learningRateFactor(int step) {
-        double rise = warmupSteps == 0 ? 1 : Math.min(1, (step + 1.0) / warmupSteps);
-        double warmdownSteps = Math.max(1, warmdownFraction * steps);
-        double left = Math.min(1, (steps - step) / warmdownSteps);
-        double fall = warmdownFraction == 0 ? 1 : left + (1 - left) * finalLrFraction;
-        return Math.min(rise, fall);
+    public Schedule schedule() {
+        long warmdown = Math.round(warmdownFraction * steps);
+        return Schedule.linear(Math.min(warmupSteps, steps - warmdown), warmdown, steps, finalLrFraction);
     }
 
     /**

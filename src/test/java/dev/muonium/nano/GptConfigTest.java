@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.muonium.nano.GptConfig.Mlp;
-import dev.muonium.nano.ParameterDescription.Kind;
+import dev.muonium.optim.ParameterKind;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -55,8 +55,8 @@ final class GptConfigTest {
     void aTiedHeadIsNoParameterAndReluHasNoGate() {
         List<ParameterDescription> list = config(4, 2, 6, Mlp.RELU2, true).parameters();
         assertEquals(1 + 2 * 6, list.size());
-        assertTrue(
-                list.stream().noneMatch(p -> p.kind() == Kind.HEAD || p.name().contains("gate")));
+        assertTrue(list.stream()
+                .noneMatch(p -> p.kind() == ParameterKind.HEAD || p.name().contains("gate")));
     }
 
     @Test

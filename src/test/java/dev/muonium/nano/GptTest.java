@@ -160,7 +160,7 @@ final class GptTest {
     }
 
     private static void checkGradient(Fixture f, int parameter, int stride) {
-        Parameter checked = f.gpt.parameters().get(parameter);
+        GptParameter checked = f.gpt.parameters().get(parameter);
         double largest = 0;
         double worst = 0;
         for (int i = 0; i < f.weights[parameter].length; i += stride) {

@@ -130,11 +130,11 @@ final class PresetTest {
         keys.put("final_lr_fraction", 0.1);
         keys.put("momentum_warmup_steps", 20L);
         TrainConfig training = Preset.of("mine", keys).training();
-        assertEquals(0.1, training.learningRateFactor(0), 1e-12);
-        assertEquals(1, training.learningRateFactor(9), 1e-12);
-        assertEquals(1, training.learningRateFactor(50), 1e-12);
-        assertEquals(0.55, training.learningRateFactor(75), 1e-12);
-        assertEquals(0.1, training.learningRateFactor(100), 1e-12);
+        assertEquals(0.1, training.schedule().factor(0), 1e-12);
+        assertEquals(1, training.schedule().factor(9), 1e-12);
+        assertEquals(1, training.schedule().factor(50), 1e-12);
+        assertEquals(0.55, training.schedule().factor(75), 1e-12);
+        assertEquals(0.1, training.schedule().factor(100), 1e-12);
         assertEquals(0.85, training.momentum(0), 1e-12);
         assertEquals(0.9, training.momentum(10), 1e-12);
         assertEquals(0.95, training.momentum(99), 1e-12);

@@ -9,7 +9,7 @@ import dev.muonium.memory.Tensor;
  * @param weights FP32
  * @param gradient FP32, of the same shape; backward adds to it
  */
-public record Parameter(ParameterDescription description, Tensor weights, Tensor gradient) {
+public record GptParameter(ParameterDescription description, Tensor weights, Tensor gradient) {
     /** Its name. */
     public String name() {
         return description.name();

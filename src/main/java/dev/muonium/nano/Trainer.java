@@ -1,0 +1,263 @@
+package dev.muonium.nano;
+
+import dev.muonium.device.Device;
+import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Ledger;
+import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Shape;
+import dev.muonium.optim.AdamW;
+import dev.muonium.optim.Muon;
+import dev.muonium.optim.Optimizer;
+import dev.muonium.optim.Parameter;
+import dev.muonium.optim.StateFormat;
+import dev.muonium.optim.StepReport;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Trains a {@link Gpt} on a text: the matrices of its blocks with Muon, embedding and head with AdamW.
+ *
+ * <p>The same preset, text and seed give the same losses, bit by bit, on one machine and tier, with any number of threads.
+ *
+ * <p>Owns model and optimizer, and closes them; device and text are the caller's and outlive it. Not thread-safe.
+ */
+public final class Trainer implements AutoCloseable {
+    private static final String MATRICES = "matrices";
+    private static final String EMBEDDING = "embedding";
+    private static final String HEAD = "head";
+    private static final double NANOS_PER_MILLI = 1e6;
+
+    private final Device device;
+    private final GptConfig model;
+    private final TrainConfig training;
+    private final Tokenizer tokenizer;
+    private final TextData data;
+    private final OwnedTensors batches;
+    private final MemorySegment tokens;
+    private final MemorySegment targets;
+    private final Gpt gpt;
+    private final Optimizer optimizer;
+    private int step;
+
+    /**
+     * Makes the model and the optimizer.
+     *
+     * @param tokenizer of the preset
+     * @param data a text of the same tokens, in sequences of the model's context
+     * @throws IllegalArgumentException if tokenizer or text do not fit the model
+     */
+    public Trainer(Device device, Preset preset, Tokenizer tokenizer, TextData data) {
+        this.device = device;
+        this.model = preset.model();
+        this.training = preset.training();
+        this.tokenizer = tokenizer;
+        this.data = data;
+        if (tokenizer.vocab() != model.vocab()) {
+            throw new IllegalArgumentException("the tokenizer '" + tokenizer.name() + "' has " + tokenizer.vocab()
+                    + " tokens and the model " + model.vocab() + "; both must be the same");
+        }
+        if (data.context() != model.context()) {
+            throw new IllegalArgumentException("the text is cut into sequences of " + data.context()
+                    + " tokens and the model takes " + model.context() + "; both must be the same");
+        }
+        this.batches = new OwnedTensors(device);
+        Shape shape = Shape.of(training.batch(), model.context());
+        Gpt madeGpt = null;
+        try {
+            this.tokens = batches.tensor(Purpose.DATA, "batch", ElementType.I32, shape)
+                    .segment();
+            this.targets = batches.tensor(Purpose.DATA, "targets", ElementType.I32, shape)
+                    .segment();
+            madeGpt = new Gpt(device, model, training.batch(), training.seed());
+            this.gpt = madeGpt;
+            this.optimizer = buildOptimizer();
+        } catch (RuntimeException e) {
+            if (madeGpt != null) {
+                madeGpt.close();
+            }
+            batches.close();
+            throw e;
+        }
+    }
+
+    private Optimizer buildOptimizer() {
+        StateFormat state = training.use8bitOptim() ? StateFormat.INT8 : StateFormat.FP32;
+        AdamW adamW = AdamW.defaults()
+                .betas(training.beta1(), training.beta2())
+                .epsilon(training.adamEps())
+                .weightDecay(0)
+                .state(state);
+        Optimizer.Builder builder = Optimizer.builder(device)
+                .group(Muon.defaults()
+                        .name(MATRICES)
+                        .learningRate(training.matrixLr())
+                        .weightDecay(training.weightDecay())
+                        .state(state))
+                .group(adamW.name(EMBEDDING).learningRate(training.embeddingLr()))
+                .schedule(training.schedule())
+                .seed(training.seed());
+        if (!model.weightTied()) {
+            builder.group(adamW.name(HEAD).learningRate(training.headLr()));
+        }
+        if (training.clip() > 0) {
+            builder.clipGlobalNorm(training.clip());
+        }
+        Optimizer built = builder.build();
+        try {
+            for (GptParameter parameter : gpt.parameters()) {
+                String group = switch (parameter.description().kind()) {
+                    case EMBEDDING -> EMBEDDING;
+                    case HEAD -> HEAD;
+                    default -> MATRICES;
+                };
+                built.add(Parameter.of(parameter.description().kind(), parameter.weights(), parameter.gradient())
+                        .inGroup(group));
+            }
+            return built;
+        } catch (RuntimeException e) {
+            built.close();
+            throw e;
+        }
+    }
+
+    /** The model that is trained. */
+    public Gpt gpt() {
+        return gpt;
+    }
+
+    /** The optimizer, for example to {@link Optimizer#describe} it. */
+    public Optimizer optimizer() {
+        return optimizer;
+    }
+
+    /** The number of steps tried so far, skipped ones included. */
+    public int steps() {
+        return step;
+    }
+
+    /** Tokens of a step. */
+    public long tokensPerStep() {
+        return (long) training.gradAccumSteps() * training.batch() * model.context();
+    }
+
+    /** One optimizer step over {@code grad_accum_steps} batches. After the last step of the preset it goes on at the final learning rate. */
+    public TrainStep trainStep() {
+        long begin = System.nanoTime();
+        gpt.zeroGradients();
+        double loss = 0;
+        for (int micro = 0; micro < training.gradAccumSteps(); micro++) {
+            data.trainingBatch(training.seed(), step, micro, training.batch(), tokens, targets);
+            loss += gpt.lossAndGradients(tokens, targets, 1.0 / training.gradAccumSteps());
+        }
+        optimizer.group(MATRICES).momentum(training.momentum(step));
+        long beforeOptimizer = System.nanoTime();
+        StepReport report = optimizer.step();
+        long end = System.nanoTime();
+        step++;
+        return new TrainStep(
+                step,
+                loss / training.gradAccumSteps(),
+                report.gradientNorm(),
+                !report.taken(),
+                (end - begin) / NANOS_PER_MILLI,
+                (end - beforeOptimizer) / NANOS_PER_MILLI);
+    }
+
+    /** Mean loss on {@code eval_batches} fixed batches of the held-out text, in nats per token. */
+    public double validate() {
+        double sum = 0;
+        for (int i = 0; i < training.evalBatches(); i++) {
+            data.validationBatch(i, training.evalBatches(), training.batch(), tokens, targets);
+            sum += gpt.loss(tokens, targets);
+        }
+        return sum / training.evalBatches();
+    }
+
+    /**
+     * Text that the model goes on with.
+     *
+     * @param prompt what it begins with; not empty
+     * @param count tokens to draw
+     * @param temperature logits are divided by it; 0 takes the likeliest token
+     * @param topK how many of the likeliest tokens are drawn from; 0 for all
+     * @return the prompt and what follows; the same for the same weights and seed
+     */
+    public String sample(String prompt, int count, double temperature, int topK) {
+        Sampler sampler = new Sampler(temperature, topK, training.seed());
+        int[] known = tokenizer.encode(prompt.getBytes(StandardCharsets.UTF_8));
+        if (known.length == 0) {
+            throw new IllegalArgumentException("the prompt is empty; a sample begins with at least one token");
+        }
+        int[] text = Arrays.copyOf(known, known.length + count);
+        for (int i = known.length; i < text.length; i++) {
+            text[i] = sampler.next(gpt.nextTokenLogits(Arrays.copyOf(text, i)), i);
+        }
+        return tokenizer.decode(text);
+    }
+
+    /**
+     * Takes the steps of the preset that are left, validating every {@code eval_every} steps and at the end. Bytes in the result are
+     * those of the device's ledger, so nothing else should live on the device.
+     *
+     * @param name of the run, for reports
+     */
+    public RunResult run(String name, TrainingListener listener) {
+        List<Double> losses = new ArrayList<>();
+        List<Double> stepMs = new ArrayList<>();
+        List<Double> optimizerMs = new ArrayList<>();
+        long skipped = 0;
+        while (step < training.steps()) {
+            TrainStep done = trainStep();
+            losses.add(done.loss());
+            stepMs.add(done.milliseconds());
+            optimizerMs.add(done.optimizerMilliseconds());
+            skipped += done.skipped() ? 1 : 0;
+            listener.stepped(done);
+            if (training.evalEvery() > 0 && step % training.evalEvery() == 0 && step < training.steps()) {
+                listener.validated(step, validate());
+            }
+        }
+        double valLoss = validate();
+        listener.validated(step, valLoss);
+        double median = median(stepMs);
+        Ledger ledger = device.ledger();
+        return new RunResult(
+                name,
+                ledger.bytes(Purpose.OPTIMIZER_STATE),
+                optimizer.workspaceBytes(),
+                optimizer.stateBytesByOptimizer(),
+                ledger.bytes(Purpose.WEIGHTS),
+                ledger.bytes(Purpose.GRADIENTS),
+                ledger.bytes(Purpose.ACTIVATIONS),
+                ledger.peak(),
+                ResidentMemory.peakBytes(),
+                tokensPerStep() * 1000.0 / median,
+                median,
+                median(optimizerMs),
+                losses,
+                valLoss,
+                skipped);
+    }
+
+    /** The middle of the values, or the mean of both middle ones; NaN without any. */
+    static double median(List<Double> values) {
+        if (values.isEmpty()) {
+            return Double.NaN;
+        }
+        double[] sorted =
+                values.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+        int middle = sorted.length / 2;
+        return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    }
+
+    /** Frees model, optimizer and batches. A second call does nothing. */
+    @Override
+    public void close() {
+        optimizer.close();
+        gpt.close();
+        batches.close();
+    }
+}
