@@ -55,9 +55,8 @@ final class RoomsTest {
             rooms.add(roomOf(source));
         }
         rooms.remove("");
-        rooms.removeAll(map());
 
-        assertEquals(Set.of(), rooms, "rooms that the map in CONTRIBUTING.md does not show");
+        assertEquals(new TreeSet<>(map()), rooms, "the map of the rooms in CONTRIBUTING.md, and the rooms there are");
     }
 
     @Test
