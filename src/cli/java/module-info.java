@@ -5,6 +5,7 @@ module dev.muonium.cli {
     requires info.picocli;
     requires java.desktop;
     requires java.management;
+    requires me.tongfei.progressbar;
     requires org.jspecify;
     requires tools.jackson.core;
     requires tools.jackson.databind;

@@ -31,7 +31,13 @@ import picocli.CommandLine.Spec;
             "  muonium doctor                   say what this machine offers",
             "  muonium COMMAND --help           options and examples of a command"
         },
-        subcommands = {ConformCommand.class, DoctorCommand.class})
+        subcommands = {
+            CompareCommand.class,
+            TrainCommand.class,
+            ConformCommand.class,
+            DoctorCommand.class,
+            RunCommand.class
+        })
 public final class Main implements Runnable {
     @Spec
     private CommandSpec spec;

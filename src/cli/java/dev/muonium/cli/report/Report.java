@@ -1,5 +1,6 @@
 package dev.muonium.cli.report;
 
+import dev.muonium.nano.Preset;
 import dev.muonium.nano.RunResult;
 import java.util.List;
 
@@ -14,7 +15,7 @@ import java.util.List;
  * @param text what was trained on
  * @param tokenizer how it was cut into tokens
  * @param tokensPerStep tokens that one step sees
- * @param bytesPerToken of the held-out split, on average
+ * @param bytesPerToken of the text, on average
  * @param machine where
  * @param runs the first is what the others are compared with
  * @param reduction of the last run against the first
@@ -36,6 +37,36 @@ public record Report(
         Reduction reduction,
         Speed speed,
         double order2ByteModelLoss) {
+    /** The report of two runs of one preset. */
+    public static Report of(
+            String version,
+            Preset preset,
+            String text,
+            String tokenizer,
+            long tokensPerStep,
+            double bytesPerToken,
+            Machine machine,
+            RunResult baseline,
+            RunResult candidate,
+            Speed speed,
+            double order2ByteModelLoss) {
+        return new Report(
+                version,
+                preset.name(),
+                preset.model().parameterCount(),
+                preset.training().steps(),
+                preset.training().seed(),
+                text,
+                tokenizer,
+                tokensPerStep,
+                bytesPerToken,
+                machine,
+                List.of(baseline, candidate),
+                Reduction.of(baseline, candidate),
+                speed,
+                order2ByteModelLoss);
+    }
+
     /**
      * By which fraction something became smaller.
      *

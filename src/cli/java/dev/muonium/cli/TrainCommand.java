@@ -1,0 +1,108 @@
+package dev.muonium.cli;
+
+import dev.muonium.cli.input.TrainingText;
+import dev.muonium.device.Device;
+import dev.muonium.nano.Preset;
+import dev.muonium.nano.RunResult;
+import dev.muonium.nano.TrainConfig;
+import dev.muonium.nano.Trainer;
+import java.io.PrintWriter;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code muonium train}. */
+@Command(
+        name = "train",
+        mixinStandardHelpOptions = true,
+        versionProvider = Version.class,
+        sortOptions = false,
+        description = "Train a small GPT on a text and show a sample of what it has learned.",
+        footerHeading = "%nExamples:%n",
+        footer = {
+            "  muonium train",
+            "  muonium train --data book.txt --steps 1000 --state fp32",
+            "  muonium train --preset test-8bit --set matrix_lr=0.01 --seed 7"
+        })
+final class TrainCommand implements Callable<Integer> {
+    @Spec
+    private CommandSpec spec;
+
+    @Mixin
+    private TrainingOptions training = new TrainingOptions();
+
+    @Option(
+            names = "--state",
+            paramLabel = "fp32|int8",
+            description = "Format of the optimizer state (default: the preset's).")
+    private @Nullable StateFormatChoice state;
+
+    @Mixin
+    private DeviceOptions deviceOptions = new DeviceOptions();
+
+    @Override
+    public Integer call() {
+        Preset preset = training.preset();
+        if (state != null) {
+            preset = preset.withTraining(preset.training().with8bitOptim(state.is8bit()));
+        }
+        TrainConfig config = preset.training();
+        TrainingText text = training.text();
+        PrintWriter out = spec.commandLine().getOut();
+        try (Device device = deviceOptions.open();
+                TrainingSession session = new TrainingSession(device, preset, text);
+                Trainer trainer = session.trainer(preset)) {
+            out.printf(
+                    Locale.ROOT,
+                    "%s: %,d parameters, %d steps of %,d tokens of %s, %s optimizer state, %s%n",
+                    preset.name(),
+                    preset.model().parameterCount(),
+                    config.steps(),
+                    trainer.tokensPerStep(),
+                    text.name(),
+                    config.use8bitOptim() ? StateFormatChoice.INT8 : StateFormatChoice.FP32,
+                    device.describe());
+            out.flush();
+            RunResult result;
+            try (Progress progress =
+                    Progress.of(preset.name(), config.steps(), trainer.tokensPerStep(), device.ledger())) {
+                result = trainer.run(preset.name(), progress);
+            }
+            out.printf(
+                    Locale.ROOT,
+                    "held-out loss %.4f nats per token, %.0f tokens/s, %.1f ms per step (optimizer %.2f ms)%n",
+                    result.valLoss(),
+                    result.tokensPerSecond(),
+                    result.stepMsMedian(),
+                    result.optimizerMsMedian());
+            out.printf(
+                    Locale.ROOT,
+                    "memory: %.2f MiB at the peak, of it %.2f MiB optimizer state; process %.0f MiB%n",
+                    mebibytes(result.peakLedgerBytes()),
+                    mebibytes(result.optimizerStateBytes()),
+                    mebibytes(result.peakRssBytes()));
+            if (result.nonFiniteSteps() > 0) {
+                out.printf(
+                        Locale.ROOT,
+                        "%d steps were skipped, because a gradient held NaN or an infinity; lower the learning rates%n",
+                        result.nonFiniteSteps());
+            }
+            if (config.sampleTokens() > 0) {
+                out.println();
+                out.println(trainer.sample(
+                        config.samplePrompt(), config.sampleTokens(), config.sampleTemperature(), config.sampleTopK()));
+            }
+        }
+        out.flush();
+        return ExitCode.OK;
+    }
+
+    private static double mebibytes(long bytes) {
+        return bytes / (double) (1 << 20);
+    }
+}

@@ -1,0 +1,123 @@
+package dev.muonium.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.muonium.memory.Ledger;
+import dev.muonium.nano.TrainStep;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+final class TrainCommandTest {
+    @TempDir
+    private Path folder;
+
+    private MicroPreset micro;
+
+    @BeforeEach
+    void writeThePreset() throws IOException {
+        micro = MicroPreset.in(folder);
+    }
+
+    @Test
+    void trainsAndShowsASample() {
+        CommandLineRun run = train();
+
+        assertEquals(ExitCode.OK, run.exitCode(), run.err());
+        assertTrue(run.out().startsWith("micro: 81,920 parameters, 4 steps of 32 tokens of text.txt, int8"), run.out());
+        assertTrue(run.out().contains("held-out loss "), run.out());
+        assertTrue(run.out().contains("memory: "), run.out());
+        assertTrue(run.out().contains("\nThe "), run.out());
+    }
+
+    @Test
+    void theFormatOfTheStateCanBeChosen() {
+        assertTrue(train("--state", "fp32").out().contains("fp32 optimizer state"));
+        assertTrue(train("--state", "INT8").out().contains("int8 optimizer state"));
+        assertMistake(train("--state", "int4"), "Invalid value for option '--state'");
+    }
+
+    @Test
+    void theSeedDecidesTheLoss() {
+        String once = heldOut(train("--seed", "5"));
+        assertEquals(once, heldOut(train("--seed", "5", "--threads", "1")));
+        assertFalse(once.equals(heldOut(train("--seed", "6"))));
+    }
+
+    @Test
+    void badTextsAreRefused() throws IOException {
+        Path text = folder.resolve("bad.txt");
+        assertMistake(train("--data", text.toString()), "there is no file '" + text + "' to train on");
+        assertMistake(train("--data", folder.toString()), "'" + folder + "' is a folder");
+        Files.writeString(text, "");
+        assertMistake(train("--data", text.toString()), "'" + text + "' is empty");
+        Files.write(text, new byte[] {'a', 0});
+        assertMistake(train("--data", text.toString()), "'" + text + "' is not text (byte 1 is NUL)");
+        Files.writeString(text, "far too short");
+        assertMistake(train("--data", text.toString()), "'bad.txt' is too short");
+    }
+
+    @Test
+    void badPresetsAreRefused() {
+        assertMistake(CommandLineRun.of("train", "--preset", "huge"), "there is no preset 'huge'");
+        assertMistake(
+                train("--set", "laeyrs=2"), "preset 'micro' has the unknown key 'laeyrs'; did you mean 'layers'?");
+        assertMistake(train("--set", "use_galore=true"), "GaLore is not part of this version");
+        assertMistake(train("--steps", "0"), "steps is 0; it must be from 1");
+        assertMistake(train("--steps", "many"), "Invalid value for option '--steps'");
+        assertMistake(train("--set", "matrix_lr=-1"), "matrix_lr is -1");
+        assertMistake(train("--set", "context"), "context");
+    }
+
+    @Test
+    void withoutATerminalAFewLinesSayHowFarItIs() {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try (PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);
+                Progress progress = new Progress.Lines("run", 95, 100, new Ledger(), out)) {
+            for (int step = 1; step <= 95; step++) {
+                progress.stepped(new TrainStep(step, 2.5, 1, false, 10, 1));
+            }
+        }
+        List<String> lines = bytes.toString(StandardCharsets.UTF_8).lines().toList();
+        assertEquals(11, lines.size(), lines.toString());
+        assertTrue(lines.getFirst().startsWith("run: step 9 of 95, loss 2.5000, 10000 tokens/s, 0 MiB, "));
+        assertTrue(lines.getLast().endsWith(" 0 s left"), lines.getLast());
+    }
+
+    private CommandLineRun train(String... options) {
+        List<String> words =
+                new ArrayList<>(List.of("train", "--preset", micro.preset().toString()));
+        if (!List.of(options).contains("--data")) {
+            words.addAll(List.of("--data", micro.text().toString()));
+        }
+        words.addAll(List.of(options));
+        return CommandLineRun.of(words.toArray(String[]::new));
+    }
+
+    private static String heldOut(CommandLineRun run) {
+        return run.out()
+                .lines()
+                .filter(line -> line.startsWith("held-out loss"))
+                .map(line -> line.substring(0, line.indexOf(',')))
+                .findFirst()
+                .orElseThrow(() -> new AssertionError(run.out() + run.err()));
+    }
+
+    private static void assertMistake(CommandLineRun run, String part) {
+        assertEquals(ExitCode.USAGE, run.exitCode(), run.out() + run.err());
+        assertTrue(run.err().startsWith("muonium: "), run.err());
+        assertTrue(run.err().contains(part), run.err());
+        assertFalse(run.err().contains("\tat "), run.err());
+        assertEquals("", run.out());
+    }
+}
