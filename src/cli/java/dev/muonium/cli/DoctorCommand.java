@@ -4,8 +4,10 @@ import dev.muonium.MuoniumException;
 import dev.muonium.cli.report.Json;
 import dev.muonium.device.CpuDevice;
 import dev.muonium.device.CpuTier;
+import dev.muonium.device.CudaAvailability;
 import dev.muonium.device.CudaProbe;
 import dev.muonium.device.DeviceReport;
+import dev.muonium.device.LibraryFinding;
 import dev.muonium.device.LibraryInfo;
 import java.io.PrintWriter;
 import java.util.Arrays;
@@ -46,6 +48,7 @@ final class DoctorCommand implements Callable<Integer> {
      * @param cpuProblem why the CPU device cannot be used; null if it can
      * @param cpu null if it cannot be used
      * @param cudaProblem why the CUDA device cannot be used
+     * @param cuda what was found of the libraries that it needs
      */
     record Findings(
             String version,
@@ -56,7 +59,8 @@ final class DoctorCommand implements Callable<Integer> {
             int processors,
             @Nullable String cpuProblem,
             @Nullable DeviceReport cpu,
-            String cudaProblem) {}
+            String cudaProblem,
+            CudaAvailability cuda) {}
 
     @Override
     public Integer call() {
@@ -79,6 +83,7 @@ final class DoctorCommand implements Callable<Integer> {
         } catch (MuoniumException | IllegalArgumentException e) {
             problem = String.valueOf(e.getMessage());
         }
+        CudaAvailability cuda = CudaProbe.probe();
         return new Findings(
                 Version.number(),
                 System.getProperty("java.vm.name") + " " + Runtime.version(),
@@ -89,7 +94,8 @@ final class DoctorCommand implements Callable<Integer> {
                 Runtime.getRuntime().availableProcessors(),
                 problem,
                 cpu,
-                CudaProbe.whyNot());
+                cuda.reason(),
+                cuda);
     }
 
     private static void print(Findings findings, PrintWriter out) {
@@ -123,6 +129,9 @@ final class DoctorCommand implements Callable<Integer> {
             }
         }
         line(out, "CUDA device", "not available: " + findings.cudaProblem());
+        for (LibraryFinding library : findings.cuda().libraries()) {
+            line(out, "", library.toString());
+        }
     }
 
     private static void line(PrintWriter out, String label, String text) {

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Thread-safe, but for the restrictions of {@link Workers} and {@link Matmul}.
  */
 public final class CpuDevice extends Device {
-    private final SystemMemory memory = new SystemMemory();
+    private final SystemMemory memory;
     private final List<LibraryInfo> libraries;
     private final CpuTier bestTier;
     private final CpuTier tier;
@@ -32,7 +32,8 @@ public final class CpuDevice extends Device {
 
     private CpuDevice(Builder options) {
         @Nullable CpuTier asked = options.tier();
-        this.libraries = NativeLibraries.require();
+        this.libraries = NativeLibraries.require(); // before anything that calls native code, to explain why it cannot
+        this.memory = new SystemMemory();
         this.bestTier = CpuTier.ofCode(Muonium.mu_cpu_best_tier());
         this.tier = asked == null ? bestTier : requireRunnable(asked, bestTier);
         this.workers = options.executor == null

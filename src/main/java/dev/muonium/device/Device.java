@@ -1,5 +1,6 @@
 package dev.muonium.device;
 
+import dev.muonium.DeviceUnavailableException;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
 
@@ -17,7 +18,7 @@ public abstract sealed class Device implements Allocator, AutoCloseable permits 
      * Opens the CPU with one worker per available processor and the best instruction-set tier (or the one that the system property
      * {@code muonium.simd} names).
      *
-     * @throws dev.muonium.DeviceUnavailableException if the native library cannot be loaded; the message says what was tried
+     * @throws DeviceUnavailableException if the native library cannot be loaded; the message says what was tried
      */
     public static CpuDevice cpu() {
         return CpuDevice.open(Runtime.getRuntime().availableProcessors());
@@ -26,6 +27,15 @@ public abstract sealed class Device implements Allocator, AutoCloseable permits 
     /** Opens the CPU with a number of workers, from 1 to 1024; see {@link #cpu()}. */
     public static CpuDevice cpu(int threads) {
         return CpuDevice.open(threads);
+    }
+
+    /**
+     * Opens an NVIDIA GPU. This version of Muonium has no CUDA backend, so this explains, and says what {@link CudaProbe} found.
+     *
+     * @throws DeviceUnavailableException always
+     */
+    public static Device cuda() {
+        throw new DeviceUnavailableException(CudaProbe.probe().explanation());
     }
 
     /** A short name for reports, for example {@code cpu (avx512, 2 threads)}. */

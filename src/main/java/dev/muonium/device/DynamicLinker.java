@@ -41,6 +41,28 @@ final class DynamicLinker {
         }
     }
 
+    /** The file that a function was loaded from. */
+    static Path fileOf(MemorySegment function) {
+        Linker linker = Linker.nativeLinker();
+        MethodHandle dladdr = linker.downcallHandle(
+                linker.defaultLookup().findOrThrow("dladdr"),
+                FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS));
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment info = arena.allocate(ValueLayout.ADDRESS, 4); // Dl_info: the first member is the file's name
+            int found = (int) dladdr.invokeExact(function, info);
+            if (found == 0) {
+                throw new IllegalArgumentException("no library has a function at " + function);
+            }
+            return Path.of(info.get(ValueLayout.ADDRESS, 0)
+                    .reinterpret(Long.MAX_VALUE)
+                    .getString(0));
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new AssertionError("dladdr throws nothing", e);
+        }
+    }
+
     /** The JDK keeps the linker's reason to itself, so the linker is asked again. */
     private static String reason(String library) {
         Linker linker = Linker.nativeLinker();

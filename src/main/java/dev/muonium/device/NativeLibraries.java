@@ -74,16 +74,19 @@ final class NativeLibraries {
         }
     }
 
-    /** The remedy names the flag as it must be typed. */
-    static String nativeAccessDenied() {
+    private static String nativeAccessDenied() {
+        return "the CPU device is not available: the JVM does not let Muonium call native code; " + nativeAccessFlag();
+    }
+
+    /** The remedy for a JVM that refuses native calls, with the flag as it must be typed. */
+    static String nativeAccessFlag() {
         Module module = NativeLibraries.class.getModule();
-        return "the CPU device is not available: the JVM does not let Muonium call native code; add the option"
-                + " --enable-native-access=" + (module.isNamed() ? module.getName() : "ALL-UNNAMED")
-                + " to the java command ("
-                + (module.isNamed()
-                        ? "ALL-UNNAMED instead of " + module.getName() + " if Muonium is on the class path"
-                        : "dev.muonium instead of ALL-UNNAMED if Muonium is on the" + " module path")
-                + ")";
+        return module.isNamed()
+                ? "add the option --enable-native-access=" + module.getName()
+                        + " to the java command (ALL-UNNAMED instead of " + module.getName()
+                        + " if Muonium is on the class path)"
+                : "add the option --enable-native-access=ALL-UNNAMED to the java command (dev.muonium instead of"
+                        + " ALL-UNNAMED if Muonium is on the module path)";
     }
 
     private static List<LibraryInfo> load(NativeSettings settings) throws CannotLoad {

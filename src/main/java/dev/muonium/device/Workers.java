@@ -1,7 +1,9 @@
 package dev.muonium.device;
 
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -20,9 +22,14 @@ public final class Workers implements AutoCloseable {
 
     private final int count;
     private final Helper[] helpers;
-    private final AtomicInteger nextTask = new AtomicInteger();
+    /** The next task to claim. Claims go beyond the last task, where an int could overflow. */
+    private final AtomicLong nextTask = new AtomicLong();
+
+    /** How many workers are in the region; 0 or less when no helper may join it any more. */
     private final AtomicInteger running = new AtomicInteger();
+
     private final Object turn = new Object();
+    private final Thread creator = Thread.currentThread();
 
     private volatile int region;
     private volatile boolean closed;
@@ -39,13 +46,28 @@ public final class Workers implements AutoCloseable {
         this.helpers = new Helper[count - 1];
         for (int i = 0; i < helpers.length; i++) {
             helpers[i] = new Helper(i + 1);
-            if (executor != null) {
-                executor.execute(helpers[i]);
-            } else {
-                Thread thread = new Thread(helpers[i], "muonium-worker-" + (i + 1));
-                thread.setDaemon(true);
-                thread.start();
-            }
+        }
+        for (Helper helper : helpers) {
+            start(helper, executor);
+        }
+    }
+
+    private void start(Helper helper, @Nullable Executor executor) {
+        if (executor == null) {
+            Thread thread = new Thread(helper, "muonium-worker-" + helper.worker);
+            thread.setDaemon(true);
+            thread.start();
+            return;
+        }
+        try {
+            executor.execute(helper);
+        } catch (RejectedExecutionException e) {
+            close(); // ends those that were started
+            throw new IllegalArgumentException(
+                    "the executor refused the job of worker " + helper.worker + " of " + count + ": " + e.getMessage(), e);
+        } catch (RuntimeException e) {
+            close();
+            throw e;
         }
     }
 
@@ -55,8 +77,11 @@ public final class Workers implements AutoCloseable {
     }
 
     /**
-     * A pool whose {@code count - 1} further workers are long-running jobs of an executor. The executor must give each a
+     * A pool whose {@code count - 1} further workers are long-running jobs of an executor. The executor should give each a
      * thread at once and until {@link #close()}: with fewer threads, {@link #run} still finishes, on those that there are.
+     * Interrupting such a thread does not end its job.
+     *
+     * @throws IllegalArgumentException if the executor refuses a job, or runs it on the calling thread
      */
     public static Workers on(Executor executor, int count) {
         return new Workers(count, executor);
@@ -71,24 +96,43 @@ public final class Workers implements AutoCloseable {
      * Runs {@code body} for every task from 0 to {@code tasks - 1} and returns when all are done. What the workers wrote is visible
      * to the caller afterwards.
      *
-     * @throws IllegalStateException after close
+     * @throws IllegalStateException after close, or if a task of this pool calls it
      * @throws RuntimeException the first failure of a task, as it was thrown; tasks that were not yet started are then left out
      */
     public void run(int tasks, Task body) {
+        refuseTasks("run");
         synchronized (turn) {
             if (closed) {
                 throw new IllegalStateException("the workers were used after they were closed");
             }
-            if (tasks <= 0) {
-                return;
-            }
-            if (count == 1 || tasks == 1) {
-                for (int i = 0; i < tasks; i++) {
-                    body.run(i, 0);
+            caller = Thread.currentThread();
+            try {
+                if (count == 1 || tasks <= 1) {
+                    for (int i = 0; i < tasks; i++) {
+                        body.run(i, 0);
+                    }
+                } else {
+                    runTogether(tasks, body);
                 }
-                return;
+            } finally {
+                caller = null;
             }
-            runTogether(tasks, body);
+        }
+    }
+
+    /**
+     * A task that waits for its own region to end would wait for ever. Without the lock: a thread can find itself here only
+     * if it put itself there.
+     */
+    private void refuseTasks(String call) {
+        Thread current = Thread.currentThread();
+        boolean inTask = caller == current;
+        for (Helper helper : helpers) {
+            inTask |= helper.thread == current;
+        }
+        if (inTask) {
+            throw new IllegalStateException("a task called " + call + "() of the workers that run it; call it from outside,"
+                    + " or give the task a pool of its own");
         }
     }
 
@@ -96,17 +140,16 @@ public final class Workers implements AutoCloseable {
     private void runTogether(int tasks, Task body) {
         this.tasks = tasks;
         this.body = body;
-        this.caller = Thread.currentThread();
         failure = null;
         nextTask.set(0);
-        running.set(1);
-        region++; // publishes the fields above
+        running.set(1); // publishes the fields above to a helper that joins
+        region++; // tells helpers to look
         for (Helper helper : helpers) {
             helper.wake();
         }
         work(body, tasks, 0);
         running.decrementAndGet();
-        // Close the region to helpers that have not joined it yet, then wait for those that have.
+        // Close the region to helpers that have not joined it yet, after those that have are gone.
         for (int spin = 0; !running.compareAndSet(0, Integer.MIN_VALUE); spin++) {
             if (spin < SPINS) {
                 Thread.onSpinWait();
@@ -115,14 +158,13 @@ public final class Workers implements AutoCloseable {
             }
         }
         this.body = null;
-        this.caller = null;
         rethrow(failure);
     }
 
     private void work(Task body, int tasks, int worker) {
         try {
-            for (int task = nextTask.getAndIncrement(); task < tasks; task = nextTask.getAndIncrement()) {
-                body.run(task, worker);
+            for (long task = nextTask.getAndIncrement(); task < tasks; task = nextTask.getAndIncrement()) {
+                body.run((int) task, worker);
             }
         } catch (Throwable t) {
             nextTask.set(tasks);
@@ -143,9 +185,14 @@ public final class Workers implements AutoCloseable {
         }
     }
 
-    /** Ends the threads. A second call does nothing. Waits for a region in progress. */
+    /**
+     * Ends the threads. A second call does nothing. Waits for a region in progress.
+     *
+     * @throws IllegalStateException if a task of this pool calls it
+     */
     @Override
     public void close() {
+        refuseTasks("close");
         synchronized (turn) {
             closed = true;
             for (Helper helper : helpers) {
@@ -172,7 +219,19 @@ public final class Workers implements AutoCloseable {
 
         @Override
         public void run() {
+            if (Thread.currentThread() == creator) {
+                throw new IllegalArgumentException(
+                        "the executor runs jobs on the thread that submits them; workers need threads of their own");
+            }
             thread = Thread.currentThread();
+            try {
+                serve();
+            } finally {
+                thread = null; // an executor's thread goes on to other jobs
+            }
+        }
+
+        private void serve() {
             int seen = 0;
             while (true) {
                 seen = awaitRegionAfter(seen);
@@ -201,6 +260,7 @@ public final class Workers implements AutoCloseable {
             try {
                 while (region == seen && !closed) {
                     LockSupport.park(Workers.this);
+                    var _ = Thread.interrupted(); // else parking would be spinning from now on
                 }
             } finally {
                 parked = false;
