@@ -31,8 +31,8 @@ public final class CpuDevice extends Device {
     private volatile boolean closed;
 
     private CpuDevice(Builder options) {
-        @Nullable CpuTier asked = options.tier();
         this.libraries = NativeLibraries.require(); // before anything that calls native code, to explain why it cannot
+        @Nullable CpuTier asked = options.tier();
         this.memory = new SystemMemory();
         this.bestTier = CpuTier.ofCode(Muonium.mu_cpu_best_tier());
         this.tier = asked == null ? bestTier : requireRunnable(asked, bestTier);

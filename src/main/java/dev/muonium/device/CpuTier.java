@@ -9,29 +9,27 @@ import org.jspecify.annotations.Nullable;
 /** The instruction-set tiers of the CPU kernels, the lowest first. */
 public enum CpuTier {
     /** Plain C++, the oracle of the tests. */
-    SCALAR(Muonium.MU_TIER_SCALAR()),
+    SCALAR,
     /** AVX2 with FMA and F16C. */
-    AVX2(Muonium.MU_TIER_AVX2()),
+    AVX2,
     /** AVX-512 (F, BW, DQ, VL), with AVX512_BF16 where the processor has it. */
-    AVX512(Muonium.MU_TIER_AVX512());
+    AVX512;
 
     /** The system property that forces a tier: {@code scalar}, {@code avx2}, {@code avx512} or {@code auto}. */
     public static final String PROPERTY = "muonium.simd";
 
-    private final int code;
-
-    CpuTier(int code) {
-        this.code = code;
-    }
-
-    /** The {@code mu_tier} of this tier. */
+    /** The {@code mu_tier} of this tier. Not a field: a JVM that refuses native calls must be able to load this class. */
     int code() {
-        return code;
+        return switch (this) {
+            case SCALAR -> Muonium.MU_TIER_SCALAR();
+            case AVX2 -> Muonium.MU_TIER_AVX2();
+            case AVX512 -> Muonium.MU_TIER_AVX512();
+        };
     }
 
     static CpuTier ofCode(int code) {
         return Arrays.stream(values())
-                .filter(tier -> tier.code == code)
+                .filter(tier -> tier.code() == code)
                 .findFirst()
                 .orElseThrow(() -> new IllegalArgumentException(
                         "the native library knows a tier " + code + ", which this version of Muonium does not"));

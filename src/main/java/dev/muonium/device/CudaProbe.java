@@ -31,8 +31,8 @@ public final class CudaProbe {
 
     private static final int MAJOR = 13;
     private static final String DRIVER_REMEDY = "install an NVIDIA driver of version 580 or newer";
-    private static final String TOOLKIT_REMEDY = "install the libraries of CUDA " + MAJOR + ", or name their folder with -D"
-            + PATH + "=FOLDER";
+    private static final String TOOLKIT_REMEDY =
+            "install the libraries of CUDA " + MAJOR + ", or name their folder with -D" + PATH + "=FOLDER";
 
     private final Function<String, @Nullable String> properties;
     private final Function<String, @Nullable String> environment;
@@ -51,14 +51,18 @@ public final class CudaProbe {
         return new CudaAvailability(List.of(
                 driver(),
                 toolkit("libcudart.so.13", "cudaRuntimeGetVersion", CudaProbe::fromThousands),
-                // Before cuBLAS, which depends on it and may stand in a folder that the dynamic linker does not look in.
+                // Before cuBLAS, which depends on it and may stand in a folder that the dynamic linker does not look
+                // in.
                 toolkit("libcublasLt.so.13", "cublasLtGetVersion", CudaProbe::fromTenThousands),
                 toolkit("libcublas.so.13", "cublasGetProperty", CudaProbe::fromProperties)));
     }
 
     private static LibraryFinding notAllowed(String name) {
         return new LibraryFinding(
-                name, null, "not looked for: the JVM does not let Muonium call native code", NativeLibraries.nativeAccessFlag());
+                name,
+                null,
+                "not looked for: the JVM does not let Muonium call native code",
+                NativeLibraries.nativeAccessFlag());
     }
 
     /** Asks an open library for its version. */
@@ -77,7 +81,7 @@ public final class CudaProbe {
                     ? new LibraryFinding(name, DynamicLinker.fileOf(function), text, null)
                     : new LibraryFinding(name, null, "the driver is " + text, DRIVER_REMEDY);
         } catch (DynamicLinker.CannotOpen e) {
-            return new LibraryFinding(name, null, e.getMessage(), DRIVER_REMEDY);
+            return new LibraryFinding(name, null, e.reason(), DRIVER_REMEDY);
         } catch (IllegalCallerException e) {
             return notAllowed(name);
         }
@@ -90,7 +94,7 @@ public final class CudaProbe {
                 MemorySegment address = function(candidate, name, function);
                 return new LibraryFinding(name, DynamicLinker.fileOf(address), ask(version, address), null);
             } catch (DynamicLinker.CannotOpen e) {
-                reasons.add(e.getMessage());
+                reasons.add(e.reason());
             } catch (IllegalCallerException e) {
                 return notAllowed(name);
             }
@@ -126,7 +130,8 @@ public final class CudaProbe {
         }
     }
 
-    private static MemorySegment function(String library, String name, String function) throws DynamicLinker.CannotOpen {
+    private static MemorySegment function(String library, String name, String function)
+            throws DynamicLinker.CannotOpen {
         SymbolLookup symbols = DynamicLinker.open(library);
         return symbols.find(function)
                 .orElseThrow(() -> new DynamicLinker.CannotOpen(name + " has no function " + function));

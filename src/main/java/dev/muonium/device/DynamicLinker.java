@@ -22,8 +22,15 @@ final class DynamicLinker {
     static final class CannotOpen extends Exception {
         private static final long serialVersionUID = 1L;
 
+        private final String reason;
+
         CannotOpen(String reason) {
             super(reason);
+            this.reason = reason;
+        }
+
+        String reason() {
+            return reason;
         }
     }
 
@@ -53,9 +60,8 @@ final class DynamicLinker {
             if (found == 0) {
                 throw new IllegalArgumentException("no library has a function at " + function);
             }
-            return Path.of(info.get(ValueLayout.ADDRESS, 0)
-                    .reinterpret(Long.MAX_VALUE)
-                    .getString(0));
+            return Path.of(
+                    info.get(ValueLayout.ADDRESS, 0).reinterpret(Long.MAX_VALUE).getString(0));
         } catch (RuntimeException | Error e) {
             throw e;
         } catch (Throwable e) {

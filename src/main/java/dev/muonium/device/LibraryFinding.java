@@ -11,7 +11,11 @@ import org.jspecify.annotations.Nullable;
  * @param detail its version; or why it is of no use
  * @param remedy what to do about it; null if nothing
  */
-public record LibraryFinding(String name, @Nullable Path path, String detail, @Nullable String remedy) {
+public record LibraryFinding(
+        String name,
+        @Nullable Path path,
+        String detail,
+        @Nullable String remedy) {
     /** Whether the library is there and can be used. */
     public boolean found() {
         return path != null;

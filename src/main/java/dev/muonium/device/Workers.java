@@ -64,7 +64,8 @@ public final class Workers implements AutoCloseable {
         } catch (RejectedExecutionException e) {
             close(); // ends those that were started
             throw new IllegalArgumentException(
-                    "the executor refused the job of worker " + helper.worker + " of " + count + ": " + e.getMessage(), e);
+                    "the executor refused the job of worker " + helper.worker + " of " + count + ": " + e.getMessage(),
+                    e);
         } catch (RuntimeException e) {
             close();
             throw e;
@@ -131,8 +132,8 @@ public final class Workers implements AutoCloseable {
             inTask |= helper.thread == current;
         }
         if (inTask) {
-            throw new IllegalStateException("a task called " + call + "() of the workers that run it; call it from outside,"
-                    + " or give the task a pool of its own");
+            throw new IllegalStateException("a task called " + call
+                    + "() of the workers that run it; call it from outside," + " or give the task a pool of its own");
         }
     }
 

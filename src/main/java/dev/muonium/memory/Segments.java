@@ -28,8 +28,10 @@ public final class Segments {
                             + ", which is not a multiple of the " + type.byteSize() + " bytes of " + type);
         }
         if (segment.byteSize() / type.byteSize() < elements) {
+            boolean countable = elements <= Long.MAX_VALUE / type.byteSize();
             throw new IllegalArgumentException("'" + name + "' has " + segment.byteSize() + " bytes; " + elements
-                    + " elements of " + type + " need " + elements * type.byteSize());
+                    + " elements of " + type + " need "
+                    + (countable ? elements * type.byteSize() : "more than a 64-bit count can hold"));
         }
     }
 

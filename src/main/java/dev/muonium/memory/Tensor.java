@@ -146,18 +146,26 @@ public final class Tensor implements AutoCloseable {
         return values;
     }
 
-    /** Frees owned memory and takes it out of the ledger; forgets borrowed memory. A second call does nothing. */
+    /**
+     * Frees owned memory and takes it out of the ledger; forgets borrowed memory. A second call does nothing.
+     *
+     * @throws IllegalStateException if a native call of another thread is using the memory; it is then still there
+     */
     @Override
-    public void close() {
-        synchronized (this) {
-            if (closed) {
-                return;
-            }
-            closed = true;
+    public synchronized void close() {
+        if (closed) {
+            return;
         }
         if (owner != null) {
-            owner.free();
+            try {
+                owner.free();
+            } catch (IllegalStateException e) {
+                throw new IllegalStateException(
+                        "tensor '" + name + "' cannot be closed while a native call uses it; wait for the call to end",
+                        e);
+            }
         }
+        closed = true;
     }
 
     /** For example {@code blocks.0.attn.q F32 256×256}. */

@@ -39,9 +39,9 @@ final class CudaProbeTest {
 
     @Test
     void looksOnlyInTheFolderThatWasNamed(@TempDir Path folder) {
-        CudaAvailability byProperty =
-                new CudaProbe(Map.of(CudaProbe.PATH, folder.toString())::get, Map.of("CUDA_HOME", "/nowhere")::get)
-                        .look();
+        CudaAvailability byProperty = new CudaProbe(
+                        Map.of(CudaProbe.PATH, folder.toString())::get, Map.of("CUDA_HOME", "/nowhere")::get)
+                .look();
         CudaAvailability byVariable =
                 new CudaProbe(name -> null, Map.of(CudaProbe.PATH_VARIABLE, folder.toString())::get).look();
 
@@ -49,7 +49,8 @@ final class CudaProbeTest {
             LibraryFinding runtime = availability.libraries().get(1);
             assertFalse(runtime.found());
             assertFalse(availability.librariesFound());
-            assertTrue(runtime.detail().contains(folder.resolve("libcudart.so.13").toString()), runtime.detail());
+            assertTrue(
+                    runtime.detail().contains(folder.resolve("libcudart.so.13").toString()), runtime.detail());
         }
     }
 
@@ -63,7 +64,9 @@ final class CudaProbeTest {
                 .get(1);
 
         assertFalse(runtime.found());
-        assertTrue(runtime.detail().contains("file too short") || runtime.detail().contains("invalid ELF header"), runtime.detail());
+        assertTrue(
+                runtime.detail().contains("file too short") || runtime.detail().contains("invalid ELF header"),
+                runtime.detail());
     }
 
     @Test

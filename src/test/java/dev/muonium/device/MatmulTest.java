@@ -63,7 +63,9 @@ final class MatmulTest {
         return Stream.of(0, 1, 2, 3).flatMap(bits -> {
             MatmulSpec dense = MatmulSpec.dense(input, output, (bits & 1) != 0, (bits & 2) != 0, e[0], e[1], e[2]);
             MatmulSpec strided = dense.leading(dense.lda() + 3, dense.ldb() + 5, dense.ldc() + 2);
-            return output == ElementType.F32 ? Stream.of(dense, strided, strided.accumulating()) : Stream.of(dense, strided);
+            return output == ElementType.F32
+                    ? Stream.of(dense, strided, strided.accumulating())
+                    : Stream.of(dense, strided);
         });
     }
 
@@ -92,7 +94,8 @@ final class MatmulTest {
     @Test
     void givesTheSameProductForTheSameSpecification() {
         assertSame(
-                device.matmul(MatmulSpec.f32(false, true, 8, 9, 10)), device.matmul(MatmulSpec.f32(false, true, 8, 9, 10)));
+                device.matmul(MatmulSpec.f32(false, true, 8, 9, 10)),
+                device.matmul(MatmulSpec.f32(false, true, 8, 9, 10)));
     }
 
     @ParameterizedTest

@@ -84,7 +84,8 @@ final class NativeCacheTest {
         IOException refusal = assertThrows(IOException.class, () -> new NativeCache(root).provide(bundle()));
 
         assertEquals(
-                root + " can be written by other users (rwxrwxrwx); take that right away (chmod go-w)", refusal.getMessage());
+                root + " can be written by other users (rwxrwxrwx); take that right away (chmod go-w)",
+                refusal.getMessage());
         assertEquals(Set.of(), names(root));
     }
 

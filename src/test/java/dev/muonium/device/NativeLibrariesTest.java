@@ -28,7 +28,8 @@ final class NativeLibrariesTest {
         public static void main(String[] arguments) {
             for (int i = 0; i < 2; i++) {
                 try (CpuDevice device = Device.cpu(1)) {
-                    System.out.println(device.describe() + " " + device.report().libraries().get(0).path());
+                    System.out.println(device.describe() + " "
+                            + device.report().libraries().get(0).path());
                 } catch (RuntimeException e) {
                     System.out.println(e.getClass().getSimpleName() + ": " + e.getMessage());
                 }
@@ -52,8 +53,8 @@ final class NativeLibrariesTest {
 
         assertEquals(
                 "DeviceUnavailableException: the CPU device is not available on linux-x86_64: the folder " + temporary
-                        + ", which muonium.library.path or MUONIUM_LIBRARY_PATH names, has no libgomp.so.1; it must have"
-                        + " libgomp.so.1, libdnnl.so.3 and libmuonium.so",
+                        + ", which muonium.library.path or MUONIUM_LIBRARY_PATH names, has no libgomp.so.1; it must"
+                        + " have libgomp.so.1, libdnnl.so.3 and libmuonium.so",
                 lines.get(0));
         assertEquals(lines.get(0), lines.get(1));
     }
@@ -70,7 +71,8 @@ final class NativeLibrariesTest {
 
         assertTrue(line.contains(wrong + " has ABI version 4711"), line);
         assertTrue(line.contains("were made for ABI version 1"), line);
-        Path classes = Path.of(Device.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+        Path classes = Path.of(
+                Device.class.getProtectionDomain().getCodeSource().getLocation().toURI());
         assertTrue(line.contains("the classes of Muonium in " + classes), line);
     }
 
@@ -110,7 +112,8 @@ final class NativeLibrariesTest {
         Path home = Files.createFile(temporary.resolve("home"));
         Path tmp = Files.createDirectory(temporary.resolve("tmp"));
 
-        String line = open(ALLOWED, "-Duser.home=" + home, "-Djava.io.tmpdir=" + tmp, "-Dmuonium.cache=").get(0);
+        String line = open(ALLOWED, "-Duser.home=" + home, "-Djava.io.tmpdir=" + tmp, "-Dmuonium.cache=")
+                .get(0);
 
         assertTrue(line.contains(" " + tmp.resolve("muonium-" + System.getProperty("user.name"))), line);
     }
@@ -129,7 +132,8 @@ final class NativeLibrariesTest {
     @Test
     void refusesATierThatIsNone() throws Exception {
         assertEquals(
-                "IllegalArgumentException: the system property muonium.simd is 'sse9'; it must be scalar, avx2, avx512 or auto",
+                "IllegalArgumentException: the system property muonium.simd is 'sse9'; it must be scalar, avx2, avx512"
+                        + " or auto",
                 open(ALLOWED, "-Dmuonium.simd=sse9").get(0));
     }
 
@@ -139,7 +143,8 @@ final class NativeLibrariesTest {
                 .provide(NativeBundle.forPlatform("linux-x86_64"));
         Path folder = Files.createDirectory(temporary.resolve("libraries"));
         for (String library : List.of("libgomp.so.1", "libdnnl.so.3", "libmuonium.so")) {
-            Files.createSymbolicLink(folder.resolve(library), shared.resolve(library).toAbsolutePath());
+            Files.createSymbolicLink(
+                    folder.resolve(library), shared.resolve(library).toAbsolutePath());
         }
         return folder;
     }

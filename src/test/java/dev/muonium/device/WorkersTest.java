@@ -115,9 +115,13 @@ final class WorkersTest {
                 workers.run(20, (task, worker) -> after.incrementAndGet());
             }
             AssertionError error = new AssertionError("an Error comes through as well");
-            assertSame(error, assertThrows(AssertionError.class, () -> workers.run(2, (task, worker) -> {
-                throw error;
-            })));
+            assertSame(
+                    error,
+                    assertThrows(
+                            AssertionError.class,
+                            () -> workers.run(2, (task, worker) -> {
+                                throw error;
+                            })));
         }
     }
 
@@ -178,8 +182,8 @@ final class WorkersTest {
                         workers.run(2, (t, w) -> {});
                     }));
             assertTrue(nested.getMessage().startsWith("a task called run() of the workers that run it"));
-            IllegalStateException closing = assertThrows(
-                    IllegalStateException.class, () -> workers.run(4, (task, worker) -> close(workers)));
+            IllegalStateException closing =
+                    assertThrows(IllegalStateException.class, () -> workers.run(4, (task, worker) -> close(workers)));
             assertTrue(closing.getMessage().startsWith("a task called close()"));
             workers.run(3, (task, worker) -> {}); // still usable
         }
