@@ -35,6 +35,13 @@ public interface Kernels {
             long begin,
             long end);
 
+    /**
+     * The 256 values of a dynamic map, in ascending order.
+     *
+     * @throws IllegalArgumentException if the format has none
+     */
+    float[] dynamicMap(BlockFormat format);
+
     /** {@code Σ x[i]²} in double; finite if and only if every element is. */
     double sumSquares(MemorySegment x, ElementType type, long begin, long end);
 

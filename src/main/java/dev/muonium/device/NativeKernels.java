@@ -69,6 +69,19 @@ final class NativeKernels implements Kernels {
     }
 
     @Override
+    public float[] dynamicMap(BlockFormat format) {
+        if (format != BlockFormat.INT8_DYNAMIC_SIGNED && format != BlockFormat.INT8_DYNAMIC_UNSIGNED) {
+            throw new IllegalArgumentException(
+                    format + " has no dynamic map; INT8_DYNAMIC_SIGNED and INT8_DYNAMIC_UNSIGNED have");
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment map = arena.allocate(ValueLayout.JAVA_FLOAT, 256);
+            NativeContext.check(Muonium.mu_dynamic_map(code(format), map), "mu_dynamic_map");
+            return map.toArray(ValueLayout.JAVA_FLOAT);
+        }
+    }
+
+    @Override
     public double sumSquares(MemorySegment x, ElementType type, long begin, long end) {
         requireOffHeap("x", x, type, end);
         MemorySegment sum = SUM.get();

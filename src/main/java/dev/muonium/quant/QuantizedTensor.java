@@ -7,7 +7,6 @@ import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -88,17 +87,56 @@ public final class QuantizedTensor implements AutoCloseable {
         return codes.byteSize() + (scales == null ? 0 : scales.byteSize());
     }
 
+    /**
+     * Encodes {@code x}, on the calling thread.
+     *
+     * @param x F32 or BF16, as many elements as this has
+     * @throws IllegalArgumentException if it has another number of elements or another type; nothing is then changed
+     */
+    public void quantizeFrom(Tensor x) {
+        requireSameSize(x);
+        if (format.isScaled()) {
+            device.kernels().quantize(format, block, x.segment(), x.type(), codes(), scales(), 0, elements);
+        } else {
+            copy(x.segment(), x.type(), codes(), ElementType.F32);
+        }
+    }
+
+    /**
+     * Decodes into {@code out}, on the calling thread; to nearest even where it is BF16.
+     *
+     * @param out F32 or BF16, as many elements as this has
+     * @throws IllegalArgumentException if it has another number of elements or another type; nothing is then changed
+     */
+    public void dequantizeTo(Tensor out) {
+        requireSameSize(out);
+        if (format.isScaled()) {
+            device.kernels().dequantize(format, block, codes(), scales(), out.segment(), out.type(), 0, elements);
+        } else {
+            copy(codes(), ElementType.F32, out.segment(), out.type());
+        }
+    }
+
+    private void copy(MemorySegment from, ElementType fromType, MemorySegment to, ElementType toType) {
+        device.kernels().scale(1, from, fromType, elements, to, toType, elements, elements, 0, 1);
+    }
+
+    private void requireSameSize(Tensor tensor) {
+        if (tensor.elements() != elements) {
+            throw new IllegalArgumentException("tensor '" + tensor.name() + "' has " + tensor.elements()
+                    + " elements, but '" + codes.name() + "' has " + elements);
+        }
+    }
+
     /** The values, decoded; for tests and small arrays. */
     public float[] toFloatArray() {
-        float[] values = new float[Math.toIntExact(elements)];
         if (!format.isScaled()) {
             return codes.toFloatArray();
         }
         try (Tensor out = device.allocate(Purpose.WORKSPACE, "decoded", ElementType.F32, Shape.of(elements))) {
-            device.kernels().dequantize(format, block, codes(), scales(), out.segment(), ElementType.F32, 0, elements);
-            MemorySegment.copy(out.segment(), ValueLayout.JAVA_FLOAT, 0, values, 0, values.length);
+            dequantizeTo(out);
+            return out.toFloatArray();
         }
-        return values;
     }
 
     /** Frees both. A second call does nothing. */

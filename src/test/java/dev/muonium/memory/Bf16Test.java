@@ -33,8 +33,8 @@ final class Bf16Test {
 
     @Test
     void tiesGoToEvenAndTheLargestOverflow() {
-        assertEquals(0x3F80, Bf16.fromFloat(1.00390625f));
-        assertEquals(0x3F82, Bf16.fromFloat(1.01171875f));
+        assertEquals(0x3F80, Bf16.fromFloat(1 + 1f / 256));
+        assertEquals(0x3F82, Bf16.fromFloat(1 + 3f / 256));
         assertEquals(Float.POSITIVE_INFINITY, Bf16.toFloat(Bf16.fromFloat(Float.MAX_VALUE)));
         assertTrue(Float.isNaN(Bf16.toFloat(Bf16.fromFloat(Float.intBitsToFloat(0x7F800001)))));
     }

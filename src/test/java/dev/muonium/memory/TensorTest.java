@@ -26,7 +26,7 @@ final class TensorTest {
 
     private Tensor owned(AtomicInteger freed) {
         Arena arena = Arena.ofShared();
-        MemorySegment memory = Arena.global().allocate(24, 4).reinterpret(arena, unused -> freed.incrementAndGet());
+        MemorySegment memory = Arena.global().allocate(24, 4).reinterpret(arena, _ -> freed.incrementAndGet());
         return Tensor.own("w", ElementType.F32, SHAPE, memory, arena, ledger, Purpose.WEIGHTS, 64);
     }
 
@@ -126,7 +126,8 @@ final class TensorTest {
         assertEquals(0, ledger.total());
     }
 
-    private interface Comparison {
+    /** What qsort calls. */
+    interface Comparison {
         int compare(MemorySegment a, MemorySegment b);
     }
 
@@ -196,9 +197,9 @@ final class TensorTest {
     void convertsFloats() {
         try (Arena arena = Arena.ofConfined()) {
             Tensor tensor = Tensor.borrow("x", ElementType.BF16, Shape.of(3), arena.allocate(6, 2));
-            tensor.copyFrom(new float[] {1, 1.00390625f, 1.01171875f}); // the last two lie halfway between neighbours
+            tensor.copyFrom(new float[] {1, 1 + 1f / 256, 1 + 3f / 256}); // the last two lie halfway between neighbours
 
-            assertArrayEquals(new float[] {1, 1, 1.015625f}, tensor.toFloatArray());
+            assertArrayEquals(new float[] {1, 1, 1 + 4f / 256}, tensor.toFloatArray());
             assertEquals(
                     "tensor 'x' of shape 3 has 3 elements, fewer than the 4 values to copy",
                     assertThrows(IllegalArgumentException.class, () -> tensor.copyFrom(new float[4]))
