@@ -8,7 +8,7 @@ import dev.muonium.memory.ElementType;
  *
  * @param aType F32 or BF16
  * @param bType the same as {@code aType}
- * @param cType F32 or BF16; F32 when it accumulates
+ * @param cType F32 or BF16; an accumulating product rounds its sum once, when C is written
  * @param transA whether A is stored as {@code k × m}
  * @param transB whether B is stored as {@code n × k}
  * @param m rows of C
@@ -40,9 +40,6 @@ public record MatmulSpec(
         if (bType != aType) {
             throw new IllegalArgumentException(
                     "A is " + aType + " and B is " + bType + "; both must have the same type");
-        }
-        if (accumulate && cType != ElementType.F32) {
-            throw new IllegalArgumentException("C is " + cType + "; a product that accumulates needs F32");
         }
         requirePositive("m", m);
         requirePositive("n", n);

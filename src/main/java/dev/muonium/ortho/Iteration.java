@@ -31,7 +31,7 @@ public final class Iteration {
     private final Matrix input;
     private final Matrix output;
     private final RescaleStage rescale;
-    private final PolynomialStage first;
+    private final Normalized[] firstStep;
     private final Stage[] stages;
 
     private Iteration(Binder binder) {
@@ -44,7 +44,7 @@ public final class Iteration {
         binder.bind();
         this.output = binder.x;
         this.rescale = binder.rescale;
-        this.first = binder.polynomials.getFirst();
+        this.firstStep = binder.firstStep.toArray(Normalized[]::new);
         this.stages = binder.stages.toArray(Stage[]::new);
     }
 
@@ -55,7 +55,7 @@ public final class Iteration {
         long squares = aligned(n * n * precision.byteSize());
         long scratch = precision == ElementType.F32 ? 0 : aligned(n * n * Float.BYTES);
         return 2 * aligned(rows * cols * precision.byteSize())
-                + squareMatrices(spec.wayFor(rows, cols)) * squares
+                + squareMatrices(spec.wayFor(rows, cols, precision)) * squares
                 + scratch;
     }
 
@@ -113,9 +113,8 @@ public final class Iteration {
                     + "; Newton-Schulz needs it to be finite and not negative");
         }
         if (norm == 0) {
-            // U is zero and so is the result; the quotient of two tiny numbers is left out.
-            rescale.exponent(0);
-            first.coefficients(spec.schedule().steps().getFirst(), 0);
+            // U is zero and so is the result, whatever the quotient of two tiny numbers is.
+            normalize(0, 0);
             return;
         }
         double divisor = spec.norm().divisor(norm * spec.schedule().normFactor(), spec.epsilon());
@@ -123,8 +122,14 @@ public final class Iteration {
         // Powers of two only, so that rounding happens once: the remaining factor goes into the first step's
         // coefficients.
         int shift = Math.abs(exponent) <= EASY_EXPONENT ? 0 : Math.clamp(-exponent, -126, 126);
-        rescale.exponent(shift);
-        first.coefficients(spec.schedule().steps().getFirst(), Math.scalb(1 / divisor, -shift));
+        normalize(shift, Math.scalb(1 / divisor, -shift));
+    }
+
+    private void normalize(int exponent, double factor) {
+        rescale.exponent(exponent);
+        for (Normalized stage : firstStep) {
+            stage.factor(factor);
+        }
     }
 
     /** The number of stages. */
@@ -167,7 +172,7 @@ public final class Iteration {
         private final Matrix scratch;
         private final RescaleStage rescale;
         private final List<Stage> stages = new ArrayList<>();
-        private final List<PolynomialStage> polynomials = new ArrayList<>();
+        private final List<Normalized> firstStep = new ArrayList<>();
         private long used;
         private Matrix x;
         private Matrix spare;
@@ -176,7 +181,7 @@ public final class Iteration {
             this.spec = spec;
             this.device = device;
             this.precision = spec.precisionOn(device);
-            this.way = spec.wayFor(rows, cols);
+            this.way = spec.wayFor(rows, cols, precision);
             this.rows = rows;
             this.cols = cols;
             this.n = Math.min(rows, cols);
@@ -209,13 +214,25 @@ public final class Iteration {
             }
         }
 
+        /**
+         * In BF16 the multiple of the identity becomes part of P: that saves a pass over X, and where {@code b·A} and {@code a·I}
+         * nearly cancel, their sum has the smaller rounding error. In FP32 it stays apart, which keeps the noise in the null space of a
+         * rank-deficient X below 1e-5.
+         */
         private void stepByStep(boolean upper) {
             Matrix a = squares[0];
             Matrix p = squares[1];
+            boolean isFirst = true;
             for (Coefficients coefficients : spec.schedule().steps()) {
+                boolean withIdentity = precision == ElementType.BF16;
                 gramMatrix(a, upper);
-                polynomial(coefficients, a, p, upper);
-                applyToX(p);
+                polynomial(coefficients, a, p, withIdentity, upper, isFirst);
+                if (withIdentity) {
+                    applyToX(p);
+                } else {
+                    applyToX(coefficients.a(), p, isFirst);
+                }
+                isFirst = false;
             }
         }
 
@@ -229,21 +246,21 @@ public final class Iteration {
                 int end = Math.min(begin + restartAfter, steps.size());
                 gramMatrix(r, true);
                 for (int step = begin; step < end; step++) {
-                    polynomial(steps.get(step), r, z, true);
+                    polynomial(steps.get(step), r, z, true, true, step == 0);
                     if (step + 1 < end) {
                         symmetricProduct(r, z, t);
                         symmetricProduct(t, z, r);
                     }
+                    Matrix product;
                     if (step == begin) {
-                        Matrix product = z; // Q = I until here
+                        product = z; // Q = I until here
                         z = q;
-                        q = product;
                     } else {
                         symmetricProduct(q, z, t);
-                        Matrix product = t;
+                        product = t;
                         t = q;
-                        q = product;
                     }
+                    q = product;
                 }
                 applyToX(q);
             }
@@ -255,11 +272,13 @@ public final class Iteration {
             mirror(out, upper);
         }
 
-        private void polynomial(Coefficients coefficients, Matrix a, Matrix p, boolean upper) {
-            PolynomialStage stage =
-                    new PolynomialStage(device, a, precision == ElementType.F32 ? p : scratch, p, upper);
-            stage.coefficients(coefficients, 1);
-            polynomials.add(stage);
+        private void polynomial(
+                Coefficients coefficients, Matrix a, Matrix p, boolean withIdentity, boolean upper, boolean isFirst) {
+            Matrix square = precision == ElementType.F32 ? p : scratch;
+            PolynomialStage stage = new PolynomialStage(device, coefficients, a, square, p, withIdentity, upper);
+            if (isFirst) {
+                firstStep.add(stage);
+            }
             stages.add(stage);
             mirror(p, upper);
         }
@@ -276,11 +295,32 @@ public final class Iteration {
             }
         }
 
+        /** {@code X ← P·X}, or {@code X·P} for a tall X. */
         private void applyToX(Matrix p) {
-            stages.add(tall ? ProductStage.fromRight(device, x, p, spare) : ProductStage.fromLeft(device, p, x, spare));
-            Matrix product = spare;
+            stages.add(productWithX(p, false));
+            swapX();
+        }
+
+        /** {@code X ← alpha·X + P·X}, or {@code alpha·X + X·P} for a tall X. */
+        private void applyToX(double alpha, Matrix p, boolean isFirst) {
+            SumStage stage = new SumStage(device.kernels(), alpha, x, productWithX(p, true));
+            if (isFirst) {
+                firstStep.add(stage);
+            }
+            stages.add(stage);
+            swapX();
+        }
+
+        private ProductStage productWithX(Matrix p, boolean accumulate) {
+            return tall
+                    ? ProductStage.fromRight(device, x, p, spare, accumulate)
+                    : ProductStage.fromLeft(device, p, x, spare, accumulate);
+        }
+
+        private void swapX() {
+            Matrix updated = spare;
             spare = x;
-            x = product;
+            x = updated;
         }
     }
 }

@@ -8,54 +8,56 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * {@code P ← a·I + b·A + c·A²} for a symmetric A of n × n, in panels of rows. The square goes through FP32, so that P is rounded
- * once; a·I is part of P, which saves a pass over X for {@code a·X}.
+ * {@code P ← b·A + c·A²}, or {@code P ← a·I + b·A + c·A²}, for a symmetric A. The square goes through FP32, so that P is rounded
+ * once.
  */
-final class PolynomialStage implements Stage {
+final class PolynomialStage implements Stage, Normalized {
     private final Kernels kernels;
+    private final Coefficients coefficients;
     private final ProductStage square;
     private final Matrix a;
-    private final Matrix squared;
     private final Matrix p;
+    private final boolean withIdentity;
     private final boolean upper;
-    private final MemorySegment[] aPanels;
-    private final MemorySegment[] squaredPanels;
-    private final MemorySegment[] pPanels;
-    private float c0;
-    private float c1;
-    private float c2;
+    private final MemorySegment[] aParts;
+    private final MemorySegment[] squareParts;
+    private final MemorySegment[] pParts;
+    private float identity;
+    private float b;
+    private float c;
 
     /**
-     * @param squared FP32, where the square goes; P itself if that is FP32
+     * @param scratch FP32, where the square goes; may be P if that is FP32
+     * @param withIdentity whether P has the term {@code a·I}
      * @param upper whether only the upper triangle (by panels) is computed
      */
-    PolynomialStage(Device device, Matrix a, Matrix squared, Matrix p, boolean upper) {
+    PolynomialStage(Device device, Coefficients coefficients, Matrix a, Matrix scratch, Matrix p, boolean withIdentity, boolean upper) {
         this.kernels = device.kernels();
-        this.square = ProductStage.square(device, a, false, a, false, squared, upper);
+        this.coefficients = coefficients;
+        this.square = ProductStage.square(device, a, false, a, false, scratch, upper);
         this.a = a;
-        this.squared = squared;
         this.p = p;
+        this.withIdentity = withIdentity;
         this.upper = upper;
-        this.aPanels = panels(a);
-        this.squaredPanels = panels(squared);
-        this.pPanels = panels(p);
+        this.aParts = parts(a);
+        this.squareParts = parts(scratch);
+        this.pParts = parts(p);
+        factor(1);
     }
 
-    private MemorySegment[] panels(Matrix x) {
-        MemorySegment[] panels = new MemorySegment[square.tasks()];
-        for (int i = 0; i < panels.length; i++) {
-            long row = i * ProductStage.PANEL;
-            panels[i] = x.from(row, upper ? row : 0);
+    private MemorySegment[] parts(Matrix matrix) {
+        MemorySegment[] parts = new MemorySegment[square.tasks()];
+        for (int i = 0; i < parts.length; i++) {
+            parts[i] = matrix.from(square.tile(i).cOffset());
         }
-        return panels;
+        return parts;
     }
 
-    /** Sets the coefficients of the runs to come; {@code factor} belongs to σ, see {@link Coefficients#ofScaled}. */
-    void coefficients(Coefficients coefficients, double factor) {
-        double square = factor * factor;
-        c0 = (float) (coefficients.a() * factor);
-        c1 = (float) (coefficients.b() * factor * square);
-        c2 = (float) (coefficients.c() * factor * square * square);
+    @Override
+    public void factor(double s) {
+        identity = (float) (coefficients.a() * s);
+        b = (float) (coefficients.b() * s * s * s);
+        c = (float) (coefficients.c() * s * s * s * s * s);
     }
 
     @Override
@@ -66,42 +68,40 @@ final class PolynomialStage implements Stage {
     @Override
     public void run(int task, int worker) {
         square.run(task, worker);
-        long n = a.rows();
-        long first = task * ProductStage.PANEL;
-        long rows = Math.min(ProductStage.PANEL, n - first);
-        long skipped = upper ? first : 0;
-        MemorySegment aPanel = aPanels[task];
-        MemorySegment squaredPanel = squaredPanels[task];
-        MemorySegment pPanel = pPanels[task];
+        Tile tile = square.tile(task);
+        long n = a.cols();
         kernels.axpby(
-                c2,
-                squaredPanel,
-                squared.type(),
+                c,
+                squareParts[task],
+                square.result().type(),
                 n,
-                c1,
-                aPanel,
+                b,
+                aParts[task],
                 a.type(),
                 n,
-                pPanel,
+                pParts[task],
                 p.type(),
                 n,
-                n - skipped,
+                tile.product().spec().n(),
                 0,
-                rows);
-        for (long i = 0; i < rows; i++) {
-            addToDiagonal(pPanel, i * n + first - skipped + i, squaredPanel, aPanel);
+                tile.product().spec().m());
+        if (withIdentity) {
+            long firstRow = task * ProductStage.PANEL;
+            for (long i = 0; i < tile.product().spec().m(); i++) {
+                addIdentity(task, i * n + i + (upper ? 0 : firstRow));
+            }
         }
     }
 
-    /** From the FP32 square where P is BF16, so that the diagonal, too, is rounded only once. */
-    private void addToDiagonal(MemorySegment pPanel, long index, MemorySegment squaredPanel, MemorySegment aPanel) {
+    /** From the FP32 square where P is BF16, so that the diagonal, too, is rounded once. */
+    private void addIdentity(int task, long index) {
+        MemorySegment part = pParts[task];
         if (p.type() == ElementType.F32) {
-            float value = pPanel.getAtIndex(ValueLayout.JAVA_FLOAT, index);
-            pPanel.setAtIndex(ValueLayout.JAVA_FLOAT, index, value + c0);
+            part.setAtIndex(ValueLayout.JAVA_FLOAT, index, part.getAtIndex(ValueLayout.JAVA_FLOAT, index) + identity);
         } else {
-            float aValue = Bf16.toFloat(aPanel.getAtIndex(ValueLayout.JAVA_SHORT, index));
-            float squaredValue = squaredPanel.getAtIndex(ValueLayout.JAVA_FLOAT, index);
-            pPanel.setAtIndex(ValueLayout.JAVA_SHORT, index, Bf16.fromFloat(c2 * squaredValue + c1 * aValue + c0));
+            float squared = squareParts[task].getAtIndex(ValueLayout.JAVA_FLOAT, index);
+            float value = Bf16.toFloat(aParts[task].getAtIndex(ValueLayout.JAVA_SHORT, index));
+            part.setAtIndex(ValueLayout.JAVA_SHORT, index, Bf16.fromFloat(c * squared + b * value + identity));
         }
     }
 }

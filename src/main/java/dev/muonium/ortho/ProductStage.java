@@ -5,7 +5,7 @@ import dev.muonium.device.MatmulSpec;
 import java.util.ArrayList;
 import java.util.List;
 
-/** {@code C ← op(A)·op(B)} by tiles. */
+/** {@code C ← op(A)·op(B)}, or {@code C ← op(A)·op(B) + C}, by tiles. */
 final class ProductStage implements Stage {
     /** Rows of a panel of a square product. */
     static final long PANEL = 128;
@@ -60,27 +60,36 @@ final class ProductStage implements Stage {
         return new ProductStage(a, b, c, tiles);
     }
 
-    /** {@code C ← S·X} for an n × n matrix S and a wide X, in strips of columns. */
-    static ProductStage fromLeft(Device device, Matrix s, Matrix x, Matrix c) {
+    /** {@code C ← S·X (+ C)} for an n × n matrix S and a wide X, in strips of columns. */
+    static ProductStage fromLeft(Device device, Matrix s, Matrix x, Matrix c, boolean accumulate) {
         List<Tile> tiles = new ArrayList<>();
         for (long col = 0; col < x.cols(); col += STRIP) {
             long width = Math.min(STRIP, x.cols() - col);
             MatmulSpec spec = MatmulSpec.dense(s.type(), c.type(), false, false, s.rows(), width, s.cols())
                     .leading(s.cols(), x.cols(), c.cols());
-            tiles.add(new Tile(device.matmul(spec), 0, col, col));
+            tiles.add(new Tile(device.matmul(accumulate ? spec.accumulating() : spec), 0, col, col));
         }
         return new ProductStage(s, x, c, tiles);
     }
 
-    /** {@code C ← X·S} for a tall X and an n × n matrix S, in strips of rows. */
-    static ProductStage fromRight(Device device, Matrix x, Matrix s, Matrix c) {
+    /** {@code C ← X·S (+ C)} for a tall X and an n × n matrix S, in strips of rows. */
+    static ProductStage fromRight(Device device, Matrix x, Matrix s, Matrix c, boolean accumulate) {
         List<Tile> tiles = new ArrayList<>();
         for (long row = 0; row < x.rows(); row += STRIP) {
             long height = Math.min(STRIP, x.rows() - row);
             MatmulSpec spec = MatmulSpec.dense(x.type(), c.type(), false, false, height, s.cols(), s.rows());
-            tiles.add(new Tile(device.matmul(spec), row * x.cols(), 0, row * c.cols()));
+            tiles.add(new Tile(
+                    device.matmul(accumulate ? spec.accumulating() : spec), row * x.cols(), 0, row * c.cols()));
         }
         return new ProductStage(x, s, c, tiles);
+    }
+
+    Matrix result() {
+        return c;
+    }
+
+    Tile tile(int task) {
+        return tiles[task];
     }
 
     @Override
