@@ -9,12 +9,15 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Weights and their gradient, in memory that the caller owns and keeps alive: row-major, dense, off the heap, aligned to their
- * element type, FP32 or BF16 each. An optimizer updates the weights in place and only reads the gradient.
+ * element type, FP32 or BF16 each, and not in a confined arena, because worker threads use it. An optimizer updates the weights in place and only reads the gradient.
  *
  * <p>The gradient can be bound anew before every step (which allocates nothing), the parameter frozen, and its learning rate
  * multiplied; the rest is fixed. Not thread-safe: change it between steps, on the thread that steps.
  */
 public final class Parameter {
+    /** Stands for the workers: any thread that is not the caller's. Never started. */
+    private static final Thread SOME_WORKER = new Thread(() -> {});
+
     private final String name;
     private final ParameterKind kind;
     private final Shape shape;
@@ -40,10 +43,13 @@ public final class Parameter {
         this.kind = kind;
         this.shape = shape;
         requireFloat("weight", weightType);
-        Segments.requireWritable(name + " (weights)", weights, weightType, shape.elements());
+        String weightsLabel = name + " (weights)";
+        Segments.requireWritable(weightsLabel, weights, weightType, shape.elements());
+        requireShared(weightsLabel, weights);
         this.gradientLabel = name + " (gradient)";
         requireFloat("gradient", gradientType);
         Segments.requireOffHeap(gradientLabel, gradient, gradientType, shape.elements());
+        requireShared(gradientLabel, gradient);
         this.weights = weights;
         this.weightType = weightType;
         this.gradient = gradient;
@@ -120,6 +126,7 @@ public final class Parameter {
      */
     public Parameter gradient(MemorySegment newGradient) {
         Segments.requireOffHeap(gradientLabel, newGradient, gradientType, shape.elements());
+        requireShared(gradientLabel, newGradient);
         gradient = newGradient;
         return this;
     }
@@ -128,6 +135,7 @@ public final class Parameter {
     public Parameter gradient(MemorySegment newGradient, ElementType type) {
         requireFloat("gradient", type);
         Segments.requireOffHeap(gradientLabel, newGradient, type, shape.elements());
+        requireShared(gradientLabel, newGradient);
         gradient = newGradient;
         gradientType = type;
         return this;
@@ -194,6 +202,14 @@ public final class Parameter {
     /** What the group's learning rate is multiplied by. */
     public double learningRateMultiplier() {
         return learningRateMultiplier;
+    }
+
+    private static void requireShared(String label, MemorySegment segment) {
+        if (!segment.isAccessibleBy(SOME_WORKER)) {
+            throw new IllegalArgumentException(
+                    "'" + label + "' lies in a confined arena, which only one thread may use; the"
+                            + " optimizer's workers need memory of Arena.ofShared(), ofAuto() or global()");
+        }
     }
 
     private void requireFloat(String what, ElementType type) {

@@ -39,7 +39,7 @@ public sealed interface Schedule {
      * Warm-up, plateau, warm-down.
      *
      * @param warmup steps of linear rise: step i has the factor {@code (i+1)/warmup}
-     * @param warmdown steps of the fall; step {@code total} (after the last) would have the factor {@code floor}
+     * @param warmdown steps of the fall, after which the factor is {@code floor}; with 0 it stays at 1
      * @param total the number of steps of the whole run, at least {@code warmup + warmdown}
      * @param floor the factor at and after the end, from 0 to 1
      * @param cosine whether the fall is half a cosine rather than a line
@@ -63,12 +63,12 @@ public sealed interface Schedule {
             if (step < warmup) {
                 return (step + 1.0) / warmup;
             }
-            if (step < total - warmdown) {
+            if (warmdown == 0 || step < total - warmdown) {
                 return 1;
             }
             double left = Math.max(0.0, (double) (total - step) / warmdown);
             double height = cosine ? 0.5 - 0.5 * Math.cos(Math.PI * left) : left;
-            return floor + (1 - floor) * (warmdown == 0 ? 0 : height);
+            return floor + (1 - floor) * height;
         }
     }
 }

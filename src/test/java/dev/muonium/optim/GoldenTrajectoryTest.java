@@ -45,7 +45,8 @@ class GoldenTrajectoryTest {
 
     static Stream<Arguments> muonFiles() {
         return SHAPES.stream()
-                .flatMap(shape -> Stream.of("nesterov", "plain").map(kind -> Arguments.of("muon_" + shape + "_" + kind)));
+                .flatMap(shape ->
+                        Stream.of("nesterov", "plain").map(kind -> Arguments.of("muon_" + shape + "_" + kind)));
     }
 
     @ParameterizedTest
@@ -82,8 +83,7 @@ class GoldenTrajectoryTest {
                 .learningRate(golden.number("lr"))
                 .weightDecay(golden.number("weight_decay"))
                 .momentum(golden.number("momentum"))
-                .nesterov(Boolean.parseBoolean(
-                        golden.metadata().get("nesterov").toLowerCase(Locale.ROOT)))
+                .nesterov(Boolean.parseBoolean(golden.metadata().get("nesterov").toLowerCase(Locale.ROOT)))
                 .newtonSchulz(newtonSchulz);
         float[] gradients = golden.floats("gradients");
         int size = rows * cols;
@@ -96,11 +96,13 @@ class GoldenTrajectoryTest {
                 gradient.copyFrom(Arrays.copyOfRange(gradients, step * size, (step + 1) * size));
                 optimizer.step();
                 if (step == 0) {
-                    assertMoved(bound, weights, golden.doubles("weight_0"), golden.doubles("weight_1_f64"), newtonSchulz);
+                    assertMoved(
+                            bound, weights, golden.doubles("weight_0"), golden.doubles("weight_1_f64"), newtonSchulz);
                 }
             }
             assertMoved(bound, weights, golden.doubles("weight_0"), golden.doubles("weight_10_f64"), newtonSchulz);
-            double[] momentum = widen(optimizer.state("w").tensor("momentum_buffer").codes().toArray(ValueLayout.JAVA_FLOAT));
+            double[] momentum =
+                    widen(optimizer.state("w").tensor("momentum_buffer").codes().toArray(ValueLayout.JAVA_FLOAT));
             double[] reference = golden.doubles("momentum_10_f64");
             double error = distance(momentum, reference) / distance(reference, new double[size]);
             assertTrue(error < 1e-6, "momentum off by " + error);

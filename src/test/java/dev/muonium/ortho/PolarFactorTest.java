@@ -81,6 +81,10 @@ class PolarFactorTest {
             NewtonSchulz bf16 = NewtonSchulz.defaults().precision(ElementType.BF16);
             double bound = ReferenceNewtonSchulz.relativeError(
                     ReferenceNewtonSchulz.applyInBf16(bf16, u, rows, cols), reference);
+            if (input.equals("tiny")) {
+                // Nothing but a·X is left, five times, and bf16 holds Keller's a with an error of 0.2 %.
+                bound = 0.015;
+            }
             assertWithin(bound, apply(device, bf16.way(Way.plain()), u, rows, cols), reference, "plain");
             assertWithin(bound, apply(device, bf16.way(Way.symmetric()), u, rows, cols), reference, "symmetric");
             assertWithin(bound, apply(device, bf16.way(Way.gram(2)), u, rows, cols), reference, "gram/2");
@@ -115,8 +119,8 @@ class PolarFactorTest {
     void theNormConventionsDifferWhereEpsilonCounts() {
         float[] u = new float[6 * 9];
         Arrays.fill(u, 1e-3f);
-        NewtonSchulz spec = FP32.epsilon(0.1)
-                .schedule(CoefficientSchedule.of("one step", List.of(new Coefficients(1.5, -0.5, 0))));
+        NewtonSchulz spec =
+                FP32.epsilon(0.1).schedule(CoefficientSchedule.of("one step", List.of(new Coefficients(1.5, -0.5, 0))));
         float[] added = apply(device, spec.norm(NormConvention.ADD_EPSILON), u, 6, 9);
         float[] max = apply(device, spec.norm(NormConvention.MAX_EPSILON), u, 6, 9);
         assertTrue(max[0] > added[0] * 1.05, max[0] + " against " + added[0]);

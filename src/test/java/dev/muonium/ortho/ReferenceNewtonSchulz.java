@@ -12,7 +12,8 @@ public final class ReferenceNewtonSchulz {
             return transpose(apply(spec, transpose(u, rows, cols), cols, rows), cols, rows);
         }
         double norm = norm(u) * spec.schedule().normFactor();
-        double divisor = spec.norm() == NormConvention.ADD_EPSILON ? norm + spec.epsilon() : Math.max(norm, spec.epsilon());
+        double divisor =
+                spec.norm() == NormConvention.ADD_EPSILON ? norm + spec.epsilon() : Math.max(norm, spec.epsilon());
         double[] x = new double[u.length];
         for (int i = 0; i < x.length; i++) {
             x[i] = u[i] / divisor;

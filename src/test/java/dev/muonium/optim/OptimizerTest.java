@@ -1,0 +1,729 @@
+package dev.muonium.optim;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.muonium.NonFiniteGradientException;
+import dev.muonium.device.CpuDevice;
+import dev.muonium.device.Device;
+import dev.muonium.memory.Bf16;
+import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Shape;
+import dev.muonium.memory.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What an optimizer promises beside the numbers: memory, atomicity, determinism, routing and sentences. */
+@Tag("tier")
+class OptimizerTest {
+    private Device device;
+
+    @BeforeEach
+    void open() {
+        device = Device.cpu(2);
+    }
+
+    @AfterEach
+    void closeWithNothingLeft() {
+        long left = device.ledger().total() - device.ledger().bytes(Purpose.WORKSPACE);
+        device.close();
+        assertEquals(0, left, "bytes that an owner did not free: " + device.ledger());
+        assertEquals(0, device.ledger().total(), "bytes that the device did not free");
+    }
+
+    private static Optimizer.Builder int8(Device device) {
+        return Optimizer.builder(device)
+                .group(Muon.defaults().state(StateFormat.INT8))
+                .group(AdamW.defaults().learningRate(3e-3).state(StateFormat.INT8));
+    }
+
+    private static Optimizer.Builder fp32(Device device) {
+        return Optimizer.builder(device)
+                .group(Muon.defaults())
+                .group(AdamW.defaults().learningRate(3e-3));
+    }
+
+    @Test
+    void bytesHeldAreBytesCounted() {
+        try (Model model = Model.small(device, ElementType.F32);
+                Optimizer full = fp32(device).build();
+                Optimizer small = int8(device).build()) {
+            full.addAll(model.parameters());
+            long fullBytes = device.ledger().bytes(Purpose.OPTIMIZER_STATE);
+            long muonElements = 96 * 96 + 80 * 200;
+            long adamElements = 300 * 64 + 64 * 300 + 77;
+            assertEquals(4 * muonElements + 8 * adamElements, full.stateBytes());
+            assertAllocated(full.stateBytes(), 8, fullBytes);
+
+            small.addAll(model.parameters());
+            long smallBytes = device.ledger().bytes(Purpose.OPTIMIZER_STATE) - fullBytes;
+            long muonBytes = muonElements + 4 * (72 + 125);
+            long adamBytes = 2 * adamElements + 2 * 4 * (150 + 150 + 1);
+            assertEquals(Map.of("muon", muonBytes, "adamw", adamBytes), small.stateBytesByOptimizer());
+            assertAllocated(muonBytes + adamBytes, 16, smallBytes);
+            assertTrue(small.stateBytes() < 0.2582 * full.stateBytes(), small.stateBytes() + " bytes");
+        }
+    }
+
+    /** From zeros, what is stored does not yet count. */
+    @Test
+    void theFirstStepWithInt8StateIsExactlyTheFp32Step() {
+        try (Model a = Model.small(device, ElementType.F32).newGradients();
+                Model b = Model.small(device, ElementType.F32).newGradients();
+                Optimizer full = fp32(device).build();
+                Optimizer small = int8(device).build()) {
+            full.addAll(a.parameters());
+            small.addAll(b.parameters());
+            full.step();
+            small.step();
+            assertSame(a.snapshot(), b.snapshot());
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"INT8", "INT8_DYNAMIC"})
+    void tenStepsWithEightBitsStayNearFp32(StateFormat format) {
+        try (Model a = Model.small(device, ElementType.F32);
+                Model b = Model.small(device, ElementType.F32);
+                Optimizer full = fp32(device).build();
+                Optimizer small = Optimizer.builder(device)
+                        .group(Muon.defaults().state(format))
+                        .group(AdamW.defaults().learningRate(3e-3).state(format))
+                        .build()) {
+            full.addAll(a.parameters());
+            small.addAll(b.parameters());
+            for (int step = 0; step < 10; step++) {
+                a.newGradients();
+                b.newGradients();
+                full.step();
+                small.step();
+            }
+            int outliers = 0;
+            int count = 0;
+            Map<String, float[]> other = b.snapshot();
+            for (Map.Entry<String, float[]> entry : a.snapshot().entrySet()) {
+                float[] x = entry.getValue();
+                float[] y = other.get(entry.getKey());
+                for (int i = 0; i < x.length; i++) {
+                    outliers += Math.abs(x[i] - y[i]) > 2e-2 ? 1 : 0;
+                }
+                count += x.length;
+                assertFalse(Arrays.equals(x, y), entry.getKey() + " has no quantized state at all");
+            }
+            assertTrue(outliers <= 0.05 * count, outliers + " outliers of " + count);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"FP32", "INT8", "INT8_DYNAMIC"})
+    void theBitsAreTheSameForAnyNumberOfThreads(StateFormat format) {
+        Map<String, float[]> first = null;
+        for (int threads = 1; threads <= 4; threads++) {
+            try (CpuDevice other = Device.cpu(threads);
+                    // One matrix dominates, so with more than one thread it is shared; the others have lanes.
+                    Model model = Model.small(other, ElementType.F32)
+                            .with("large", ParameterKind.MATRIX, Shape.of(300, 500));
+                    Optimizer optimizer = Optimizer.builder(other)
+                            .group(Muon.defaults().state(format))
+                            .group(AdamW.defaults().state(format))
+                            .clipGlobalNorm(1)
+                            .build()) {
+                optimizer.addAll(model.parameters());
+                for (int step = 0; step < 3; step++) {
+                    model.newGradients();
+                    optimizer.step(0.5);
+                }
+                if (first == null) {
+                    first = model.snapshot();
+                } else {
+                    assertSame(first, model.snapshot());
+                }
+            }
+        }
+    }
+
+    @Test
+    void theCapOfTheWorkspaceChangesMemoryAndNoBits() {
+        try (Model a = Model.small(device, ElementType.F32).with("mlp2", ParameterKind.MATRIX, Shape.of(80, 200));
+                Model b = Model.small(device, ElementType.F32).with("mlp2", ParameterKind.MATRIX, Shape.of(80, 200));
+                Optimizer free = int8(device).build();
+                Optimizer capped = int8(device).workspaceCap(0).build()) {
+            free.addAll(a.parameters());
+            capped.addAll(b.parameters());
+            a.newGradients();
+            b.newGradients();
+            free.step();
+            long freeBytes = free.workspaceBytes();
+            capped.step();
+            long cappedBytes = capped.workspaceBytes() - freeBytes;
+            assertTrue(cappedBytes < freeBytes, cappedBytes + " against " + freeBytes);
+            assertSame(a.snapshot(), b.snapshot());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY})
+    void aStepWithoutFiniteGradientsChangesNothing(float bad) {
+        for (NonFinitePolicy policy : NonFinitePolicy.values()) {
+            try (Model model = Model.small(device, ElementType.F32);
+                    Optimizer optimizer = int8(device).nonFinite(policy).build()) {
+                optimizer.addAll(model.parameters());
+                model.newGradients();
+                optimizer.step();
+                Map<String, float[]> weights = model.snapshot();
+                List<byte[]> state = stateOf(optimizer);
+                model.newGradients();
+                model.gradient("wte").setFloat(19199, bad);
+                if (policy == NonFinitePolicy.SKIP) {
+                    StepReport report = optimizer.step();
+                    assertFalse(report.taken());
+                    assertEquals("wte", report.nonFiniteParameter());
+                    assertEquals(1, report.step());
+                } else {
+                    NonFiniteGradientException e = assertThrows(NonFiniteGradientException.class, optimizer::step);
+                    assertEquals("wte", e.parameter());
+                }
+                assertSame(weights, model.snapshot());
+                assertSameBytes(state, stateOf(optimizer));
+                assertEquals(1, optimizer.state("attn").step());
+                assertEquals(1, optimizer.steps());
+                model.newGradients();
+                assertTrue(optimizer.step().taken(), "the next step is taken");
+            }
+        }
+    }
+
+    @Test
+    void aGradientScaleThatOverflowsCountsAsNonFinite() {
+        try (Model model = Model.small(device, ElementType.F32);
+                Optimizer optimizer = fp32(device).build()) {
+            optimizer.addAll(model.parameters());
+            model.newGradients();
+            assertFalse(optimizer.step(1e38).taken());
+        }
+    }
+
+    @Test
+    void clippingScalesAllGradientsByTheNormOfAllTogether() {
+        try (Model a = Model.small(device, ElementType.F32).newGradients();
+                Model b = Model.small(device, ElementType.F32).newGradients();
+                Optimizer clipped = fp32(device).clipGlobalNorm(0.25).build();
+                Optimizer scaled = fp32(device).build()) {
+            clipped.addAll(a.parameters());
+            scaled.addAll(b.parameters());
+            double sum = 0;
+            for (Parameter parameter : a.parameters()) {
+                for (float value : a.gradient(parameter.name()).toFloatArray()) {
+                    sum += (double) value * value;
+                }
+            }
+            StepReport report = clipped.step(2);
+            assertEquals(2 * Math.sqrt(sum), report.gradientNorm(), 1e-9 * Math.sqrt(sum));
+            assertEquals(0.25 / (report.gradientNorm() + 1e-6), report.clipFactor(), 1e-15);
+            scaled.step(2 * report.clipFactor());
+            assertSame(a.snapshot(), b.snapshot());
+            assertEquals(1, scaled.step().clipFactor());
+        }
+    }
+
+    /** Accumulating n micro-batches and stepping with 1/n is a step with their mean; powers of two keep it exact. */
+    @Test
+    void accumulatedGradientsStepLikeTheirMean() {
+        try (Model a = Model.small(device, ElementType.F32).newGradients();
+                Model b = Model.small(device, ElementType.F32).newGradients();
+                Optimizer mean = int8(device).build();
+                Optimizer accumulated = int8(device).build()) {
+            mean.addAll(a.parameters());
+            accumulated.addAll(b.parameters());
+            for (Parameter parameter : b.parameters()) {
+                Tensor gradient = b.gradient(parameter.name());
+                for (long i = 0; i < gradient.elements(); i++) {
+                    gradient.setFloat(i, 4 * gradient.getFloat(i));
+                }
+            }
+            mean.step();
+            accumulated.step(0.25);
+            assertSame(a.snapshot(), b.snapshot());
+        }
+    }
+
+    @Test
+    void parametersComeGoAndFreezeBetweenSteps() {
+        try (Model model = Model.small(device, ElementType.F32);
+                Optimizer optimizer = int8(device).build()) {
+            optimizer.addAll(model.parameters());
+            model.newGradients();
+            optimizer.step();
+
+            model.parameter("attn").frozen(true);
+            // A frozen parameter's gradient is not looked at.
+            model.gradient("attn").setFloat(0, Float.NaN);
+            Map<String, float[]> before = model.snapshot();
+            assertTrue(optimizer.step().taken());
+            assertArrayEquals(before.get("attn"), model.weight("attn").toFloatArray());
+            assertFalse(Arrays.equals(before.get("mlp"), model.weight("mlp").toFloatArray()));
+            assertEquals(1, optimizer.state("attn").step());
+            assertEquals(2, optimizer.state("mlp").step());
+            assertTrue(optimizer.describe().contains("frozen"), optimizer.describe());
+
+            model.parameter("attn").frozen(false);
+            model.newGradients();
+            before = model.snapshot();
+            optimizer.step();
+            assertFalse(Arrays.equals(before.get("attn"), model.weight("attn").toFloatArray()));
+
+            long bytes = optimizer.stateBytes();
+            optimizer.remove("wte");
+            assertEquals(bytes - 2 * (300 * 64 + 4 * 150), optimizer.stateBytes());
+            assertAllocated(optimizer.stateBytes(), 12, device.ledger().bytes(Purpose.OPTIMIZER_STATE));
+            before = model.snapshot();
+            optimizer.step();
+            assertArrayEquals(before.get("wte"), model.weight("wte").toFloatArray());
+
+            optimizer.add(model.parameter("wte"));
+            optimizer.step();
+            assertFalse(Arrays.equals(before.get("wte"), model.weight("wte").toFloatArray()));
+            assertEquals(1, optimizer.state("wte").step());
+        }
+    }
+
+    @Test
+    void learningRatesChangeWithoutRebuildingAnything() {
+        try (Model model = Model.small(device, ElementType.F32);
+                Optimizer optimizer =
+                        int8(device).schedule(Schedule.linear(4, 0, 100, 0)).build()) {
+            optimizer.addAll(model.parameters());
+            model.newGradients();
+            optimizer.step();
+            long allocations = device.ledger().allocations();
+            optimizer.group("muon").learningRate(0).momentum(0.85);
+            optimizer.group("adamw").learningRate(1e-3);
+            model.parameter("wte").learningRateMultiplier(0);
+            Map<String, float[]> before = model.snapshot();
+            optimizer.step();
+            assertArrayEquals(before.get("attn"), model.weight("attn").toFloatArray());
+            assertArrayEquals(before.get("wte"), model.weight("wte").toFloatArray());
+            assertFalse(Arrays.equals(before.get("head"), model.weight("head").toFloatArray()));
+            assertEquals(allocations, device.ledger().allocations());
+            assertEquals(0.85, optimizer.group("muon").momentum());
+        }
+    }
+
+    @Test
+    void aZeroGradientDecaysTheWeightsOnly() {
+        try (Model model = Model.small(device, ElementType.F32);
+                Optimizer optimizer = fp32(device).build()) {
+            optimizer.addAll(model.parameters());
+            Map<String, float[]> before = model.snapshot();
+            optimizer.step();
+            float[] attn = model.weight("attn").toFloatArray();
+            float[] head = model.weight("head").toFloatArray();
+            for (int i = 0; i < 100; i++) {
+                assertEquals(before.get("attn")[i] * (float) (1 - 0.02 * 0.1), attn[i]);
+                assertEquals(before.get("head")[i] * (1 - 3e-3 * 0.01), head[i], 1e-7 * Math.abs(head[i]));
+            }
+        }
+    }
+
+    @Test
+    void bf16GradientsCountLikeTheirFp32Values() {
+        try (Model a = Model.small(device, ElementType.F32).newGradients();
+                Model b = Model.small(device, ElementType.F32).newGradients();
+                Arena arena = Arena.ofShared();
+                Optimizer fromF32 = int8(device).build();
+                Optimizer fromBf16 = int8(device).build()) {
+            for (Parameter parameter : b.parameters()) {
+                Tensor wide = a.gradient(parameter.name());
+                MemorySegment narrow = arena.allocate(wide.elements() * 2, 2);
+                for (long i = 0; i < wide.elements(); i++) {
+                    short bits = Bf16.fromFloat(wide.getFloat(i));
+                    narrow.setAtIndex(ValueLayout.JAVA_SHORT, i, bits);
+                    wide.setFloat(i, Bf16.toFloat(bits));
+                }
+                parameter.gradient(narrow, ElementType.BF16);
+            }
+            fromF32.addAll(a.parameters());
+            fromBf16.addAll(b.parameters());
+            fromF32.step();
+            fromBf16.step();
+            assertSame(a.snapshot(), b.snapshot());
+        }
+    }
+
+    @Test
+    void stochasticRoundingOfBf16WeightsIsReproducibleAndFollowsTheSeed() {
+        Map<String, float[]> first = bf16Run(1, WeightRounding.STOCHASTIC);
+        assertSame(first, bf16Run(1, WeightRounding.STOCHASTIC));
+        Map<String, float[]> other = bf16Run(2, WeightRounding.STOCHASTIC);
+        for (String name : List.of("attn", "wte")) {
+            assertFalse(Arrays.equals(first.get(name), other.get(name)), name);
+        }
+    }
+
+    private Map<String, float[]> bf16Run(long seed, WeightRounding rounding) {
+        try (Model model = Model.small(device, ElementType.BF16);
+                Optimizer optimizer =
+                        int8(device).seed(seed).weightRounding(rounding).build()) {
+            optimizer.addAll(model.parameters());
+            for (int step = 0; step < 5; step++) {
+                model.newGradients();
+                optimizer.step();
+            }
+            return model.snapshot();
+        }
+    }
+
+    /** Decay of 1/2048 of a bf16 step per step: to nearest nothing ever moves, stochastically the mean does. */
+    @Test
+    void stochasticRoundingKeepsUpdatesThatAreSmallerThanABf16Step() {
+        int count = 1 << 14;
+        try (Tensor weights = device.allocate(Purpose.WEIGHTS, "w", ElementType.BF16, Shape.of(count));
+                Tensor gradient = device.allocate(Purpose.GRADIENTS, "w", ElementType.BF16, Shape.of(count))) {
+            double decayPerStep = 1.0 / 1024;
+            for (WeightRounding rounding : List.of(WeightRounding.NEAREST, WeightRounding.STOCHASTIC)) {
+                float[] ones = new float[count];
+                Arrays.fill(ones, 1.5f);
+                weights.copyFrom(ones);
+                try (Optimizer optimizer = Optimizer.builder(device)
+                        .group(AdamW.defaults().learningRate(1).weightDecay(decayPerStep))
+                        .weightRounding(rounding)
+                        .build()) {
+                    optimizer.add(Parameter.of(ParameterKind.VECTOR, weights, gradient));
+                    for (int step = 0; step < 16; step++) {
+                        optimizer.step();
+                    }
+                }
+                double mean = 0;
+                for (float value : weights.toFloatArray()) {
+                    mean += value / count;
+                }
+                double expected = rounding == WeightRounding.NEAREST ? 1.5 : 1.5 * Math.pow(1 - decayPerStep, 16);
+                // A bf16 step at 1.5 is 1/128; the mean of 16384 roundings of 16 steps is within 5 sigma of this.
+                assertEquals(expected, mean, 5 * (1.0 / 128) / 2 * 4 / Math.sqrt(count), rounding.toString());
+            }
+        }
+    }
+
+    @Test
+    void masterWeightsFollowTheFp32RunAndTheBf16WeightsAreTheirRounding() {
+        try (Model wide = Model.small(device, ElementType.F32);
+                Model narrow = Model.small(device, ElementType.BF16);
+                Optimizer full = fp32(device).build();
+                Optimizer master = fp32(device)
+                        .weightRounding(WeightRounding.MASTER_WEIGHTS)
+                        .build()) {
+            for (Parameter parameter : wide.parameters()) {
+                wide.weight(parameter.name())
+                        .copyFrom(narrow.weight(parameter.name()).toFloatArray());
+            }
+            full.addAll(wide.parameters());
+            master.addAll(narrow.parameters());
+            assertEquals(4 * (96 * 96 + 80 * 200 + 2 * 300 * 64 + 77), master.masterWeightBytes());
+            assertAllocated(master.masterWeightBytes(), 5, device.ledger().bytes(Purpose.MASTER_WEIGHTS));
+            for (int step = 0; step < 3; step++) {
+                narrow.newGradients();
+                for (Parameter parameter : wide.parameters()) {
+                    wide.gradient(parameter.name())
+                            .copyFrom(narrow.gradient(parameter.name()).toFloatArray());
+                }
+                full.step();
+                master.step();
+            }
+            for (Parameter parameter : wide.parameters()) {
+                float[] exact = wide.weight(parameter.name()).toFloatArray();
+                assertArrayEquals(exact, values(master.state(parameter.name()).tensor("master_weights")));
+                float[] rounded = narrow.weight(parameter.name()).toFloatArray();
+                for (int i = 0; i < exact.length; i++) {
+                    assertEquals(Bf16.toFloat(Bf16.fromFloat(exact[i])), rounded[i]);
+                }
+            }
+        }
+    }
+
+    @Test
+    void restoredStateContinuesBitForBit() {
+        try (Model a = Model.small(device, ElementType.F32);
+                Model b = Model.small(device, ElementType.F32);
+                Optimizer original = int8(device).build();
+                Optimizer resumed = int8(device).build()) {
+            original.addAll(a.parameters());
+            resumed.addAll(b.parameters());
+            a.newGradients();
+            b.newGradients();
+            original.step();
+            for (Parameter parameter : a.parameters()) {
+                b.weight(parameter.name()).copyFrom(a.weight(parameter.name()).toFloatArray());
+                resumed.restore(parameter.name(), original.state(parameter.name()));
+            }
+            resumed.steps(original.steps());
+            a.newGradients();
+            b.newGradients();
+            original.step();
+            resumed.step();
+            assertSame(a.snapshot(), b.snapshot());
+            assertEquals(2, resumed.state("gain").step());
+            assertEquals(2, resumed.steps());
+        }
+    }
+
+    @Test
+    void aStateOfAnotherFormatIsRefusedAndNothingIsCopied() {
+        try (Model model = Model.small(device, ElementType.F32).newGradients();
+                Optimizer full = fp32(device).build();
+                Optimizer small = int8(device).build()) {
+            full.addAll(model.parameters());
+            small.addAll(model.parameters());
+            full.step();
+            List<byte[]> before = stateOf(small);
+            assertSentence(
+                    "state 'momentum_buffer' of parameter 'attn' is 9216 elements of INT8_LINEAR in blocks of 128 here"
+                            + " and 9216 elements of F32 where it comes from",
+                    () -> small.restore("attn", full.state("attn")));
+            assertSentence("no tensor 'exp_avg'", () -> small.restore("gain", full.state("attn")));
+            assertSameBytes(before, stateOf(small));
+        }
+    }
+
+    @Test
+    void routingGoesByKindOrByNameAndIsShown() {
+        try (Model model = Model.small(device, ElementType.F32);
+                Optimizer optimizer = int8(device)
+                        .group(AdamW.defaults().name("slow").learningRate(1e-4).state(StateFormat.FP32))
+                        .schedule(Schedule.linear(2, 0, 10, 0))
+                        .build()) {
+            optimizer.add(model.parameter("attn"));
+            optimizer.add(model.parameter("mlp").inGroup("slow"));
+            optimizer.add(model.parameter("wte").learningRateMultiplier(0.5));
+            String table = optimizer.describe();
+            List<String> lines =
+                    table.lines().map(line -> line.replaceAll("  +", " | ")).toList();
+            assertEquals("parameter | shape | group | optimizer | state | learning rate | bytes", lines.get(0));
+            assertEquals("attn | 96×96 | muon | muon | int8 linear/128 | 0.01000 | 9,504", lines.get(1));
+            assertEquals("mlp | 80×200 | slow | adamw | fp32 | 5.000e-05 | 128,000", lines.get(2));
+            assertEquals("wte | 300×64 | adamw | adamw | int8 dynamic/128 | 0.0007500 | 39,600", lines.get(3));
+            assertEquals("total | 177,104", lines.get(4));
+        }
+    }
+
+    @Test
+    void whatCannotBeRoutedIsRefused() {
+        try (Model model = Model.small(device, ElementType.F32);
+                Optimizer adamOnly =
+                        Optimizer.builder(device).group(AdamW.defaults()).build();
+                Optimizer muonOnly =
+                        Optimizer.builder(device).group(Muon.defaults()).build()) {
+            assertSentence(
+                    "parameter 'attn' is a MATRIX, for Muon, and there is no such group",
+                    () -> adamOnly.add(model.parameter("attn")));
+            assertSentence(
+                    "parameter 'wte' is a EMBEDDING, for AdamW, and there is no such group",
+                    () -> muonOnly.add(model.parameter("wte")));
+            assertSentence(
+                    "parameter 'gain' has the shape 77 and Muon updates matrices",
+                    () -> muonOnly.add(model.parameter("gain").inGroup("muon")));
+            assertSentence(
+                    "no parameter group 'heads'; there are [adamw]",
+                    () -> adamOnly.add(model.parameter("gain").inGroup("heads")));
+            adamOnly.add(model.parameter("attn").inGroup("adamw"));
+            assertSentence(
+                    "a parameter 'attn' already",
+                    () -> adamOnly.add(model.parameter("attn").inGroup("adamw")));
+            assertSentence("no parameter 'nobody'", () -> adamOnly.remove("nobody"));
+        }
+    }
+
+    @Test
+    void settingsOutOfRangeGetASentence() {
+        assertSentence(
+                "learning rate of group 'muon' is -1.0", () -> Muon.defaults().learningRate(-1));
+        assertSentence(
+                "learning rate of group 'adamw' is NaN", () -> AdamW.defaults().learningRate(Double.NaN));
+        assertSentence(
+                "momentum of group 'muon' is 1.0; it must be at least 0 and below 1",
+                () -> Muon.defaults().momentum(1));
+        assertSentence("beta2 of group 'adamw' is 1.5", () -> AdamW.defaults().betas(0.9, 1.5));
+        assertSentence("epsilon of group 'adamw' is 0.0", () -> AdamW.defaults().epsilon(0));
+        assertSentence(
+                "weight decay of group 'muon' is -0.1", () -> Muon.defaults().weightDecay(-0.1));
+        assertSentence("block size is 100", () -> Muon.defaults().block(100));
+        assertSentence(
+                "norm to clip gradients to is 0.0",
+                () -> Optimizer.builder(device).clipGlobalNorm(0));
+        assertSentence(
+                "at least one parameter group", () -> Optimizer.builder(device).build());
+        assertSentence(
+                "two groups 'muon'",
+                () -> Optimizer.builder(device).group(Muon.defaults()).group(Muon.defaults()));
+        try (Model model = Model.small(device, ElementType.F32);
+                Optimizer optimizer = fp32(device).build()) {
+            optimizer.addAll(model.parameters());
+            assertSentence("gradient scale is 0.0", () -> optimizer.step(0));
+            assertSentence("gradient scale is Infinity", () -> optimizer.step(Double.POSITIVE_INFINITY));
+            assertSentence(
+                    "learning rate of group 'muon' is -2.0",
+                    () -> optimizer.group("muon").learningRate(-2));
+            assertSentence(
+                    "multiplier of parameter 'attn' is -1.0",
+                    () -> model.parameter("attn").learningRateMultiplier(-1));
+            IllegalStateException e = assertThrows(
+                    IllegalStateException.class, () -> optimizer.group("adamw").momentum(0.9));
+            assertTrue(e.getMessage().contains("group 'adamw' is a group of adamw"), e.getMessage());
+        }
+    }
+
+    @Test
+    void segmentsThatCannotBeUsedGetASentence() {
+        try (Arena arena = Arena.ofShared();
+                Arena confined = Arena.ofConfined()) {
+            MemorySegment good = arena.allocate(64 * 4, 4);
+            assertSentence(
+                    "'w (weights)' lies on the Java heap",
+                    () -> Parameter.vector("w", MemorySegment.ofArray(new float[64]), good, 64));
+            assertSentence("'w (weights)' is read-only", () -> Parameter.vector("w", good.asReadOnly(), good, 64));
+            assertSentence("'w (gradient)' has 252 bytes; 64", () -> Parameter.vector("w", good, good.asSlice(4), 64));
+            assertSentence("not a multiple of the 4 bytes", () -> Parameter.vector("w", good, good.asSlice(1), 8));
+            assertSentence(
+                    "'w (gradient)' lies in a confined arena",
+                    () -> Parameter.vector("w", good, confined.allocate(64 * 4, 4), 64));
+            assertSentence("extent 0", () -> Parameter.matrix("w", good, good, 0, 8));
+            assertSentence(
+                    "weight of parameter 'w' has the element type I8",
+                    () -> Parameter.of(
+                            "w", ParameterKind.VECTOR, Shape.of(8), good, ElementType.I8, good, ElementType.F32));
+            Parameter parameter = Parameter.vector("w", good, good.asReadOnly(), 64);
+            assertSentence("'w (gradient)' has 8 bytes", () -> parameter.gradient(good.asSlice(0, 8)));
+            assertEquals(64 * 4, parameter.gradient().byteSize(), "the old gradient stays bound");
+        }
+    }
+
+    @Test
+    void aStepAfterAnArenaWasClosedChangesNothing() {
+        try (Model model = Model.small(device, ElementType.F32).newGradients();
+                Optimizer optimizer = fp32(device).build()) {
+            optimizer.addAll(model.parameters());
+            try (Arena arena = Arena.ofShared()) {
+                model.parameter("gain").gradient(arena.allocate(77 * 4, 4));
+            }
+            Map<String, float[]> before = model.snapshot();
+            IllegalStateException e = assertThrows(IllegalStateException.class, optimizer::step);
+            assertTrue(
+                    e.getMessage().contains("'gain (gradient)' was used after its arena was closed"), e.getMessage());
+            assertSame(before, model.snapshot());
+            assertEquals(0, optimizer.steps());
+        }
+    }
+
+    @Test
+    void useAfterCloseAndStepsWithoutParametersGetASentence() {
+        Optimizer optimizer = fp32(device).build();
+        assertTrue(assertThrows(IllegalStateException.class, optimizer::step)
+                .getMessage()
+                .contains("no parameters"));
+        optimizer.close();
+        optimizer.close();
+        for (Executable call : List.<Executable>of(optimizer::step, optimizer::describe, optimizer::stateBytes)) {
+            String message = assertThrows(IllegalStateException.class, call).getMessage();
+            assertEquals("the optimizer was used after it was closed", message);
+        }
+    }
+
+    @Test
+    void aSecondThreadIsRefusedWhileOneSteps() throws InterruptedException {
+        CountDownLatch inside = new CountDownLatch(1);
+        CountDownLatch refused = new CountDownLatch(1);
+        AtomicReference<Throwable> failure = new AtomicReference<>();
+        try (Model model = Model.small(device, ElementType.F32);
+                Optimizer optimizer = fp32(device).build()) {
+            optimizer.addAll(model.parameters());
+            // A task holds the pool, so that the other thread stays inside its step until this one was refused.
+            Thread other = Thread.ofPlatform().start(() -> {
+                try {
+                    inside.countDown();
+                    optimizer.step();
+                } catch (RuntimeException e) {
+                    failure.set(e);
+                }
+            });
+            device.workers().run(1, (task, worker) -> {
+                await(inside);
+                while (!isRefused(optimizer)) {
+                    Thread.onSpinWait();
+                }
+                refused.countDown();
+            });
+            other.join();
+            assertNull(failure.get());
+            assertEquals(0, refused.getCount());
+            assertEquals(1, optimizer.steps());
+        }
+    }
+
+    private static boolean isRefused(Optimizer optimizer) {
+        try {
+            optimizer.describe();
+            return false;
+        } catch (IllegalStateException e) {
+            assertTrue(e.getMessage().contains("in use by another thread"), e.getMessage());
+            return true;
+        }
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** The ledger counts what was asked of the system: each array and what aligns it, less than a cache line. */
+    private static void assertAllocated(long bytes, int arrays, long counted) {
+        assertTrue(counted >= bytes && counted < bytes + 64L * arrays, counted + " counted for " + bytes);
+    }
+
+    private static List<byte[]> stateOf(Optimizer optimizer) {
+        return optimizer.parameters().stream()
+                .flatMap(parameter -> optimizer.state(parameter.name()).tensors().stream())
+                .map(tensor -> tensor.codes().toArray(ValueLayout.JAVA_BYTE))
+                .toList();
+    }
+
+    private static float[] values(StateTensor tensor) {
+        return tensor.codes().toArray(ValueLayout.JAVA_FLOAT);
+    }
+
+    private static void assertSameBytes(List<byte[]> expected, List<byte[]> actual) {
+        assertEquals(expected.size(), actual.size());
+        for (int i = 0; i < expected.size(); i++) {
+            assertArrayEquals(expected.get(i), actual.get(i));
+        }
+    }
+
+    private static void assertSame(Map<String, float[]> expected, Map<String, float[]> actual) {
+        expected.forEach((name, values) -> assertArrayEquals(values, actual.get(name), name));
+    }
+
+    private static void assertSentence(String part, Executable call) {
+        String message = assertThrows(IllegalArgumentException.class, call).getMessage();
+        assertTrue(message.contains(part), message);
+    }
+}

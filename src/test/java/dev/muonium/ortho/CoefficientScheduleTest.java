@@ -1,0 +1,106 @@
+package dev.muonium.ortho;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.muonium.memory.ElementType;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class CoefficientScheduleTest {
+    /** Where singular values in [lo, 1] end; known figures of these schedules, which a wrong digit would change. */
+    static Stream<Arguments> ranges() {
+        return Stream.of(
+                Arguments.of(CoefficientSchedule.keller(), 0.01, 0.682, 1.134),
+                Arguments.of(CoefficientSchedule.keller(), 0.001, 0.471, 1.202),
+                Arguments.of(CoefficientSchedule.you(), 0.01, 0.978, 1.032),
+                Arguments.of(CoefficientSchedule.you(), 0.001, 0.475, 1.145),
+                Arguments.of(CoefficientSchedule.polarExpress(5), 0.01, 0.870, 1.124),
+                Arguments.of(CoefficientSchedule.polarExpress(5), 0.001, 0.846, 1.124));
+    }
+
+    @ParameterizedTest
+    @MethodSource("ranges")
+    void singularValuesEndWhereTheyShould(CoefficientSchedule schedule, double lo, double least, double most) {
+        double min = Double.MAX_VALUE;
+        double max = 0;
+        for (int i = 0; i <= 100_000; i++) {
+            double sigma = lo * Math.pow(1 / lo, i / 100_000.0);
+            for (Coefficients step : schedule.steps()) {
+                sigma = step.apply(sigma);
+            }
+            min = Math.min(min, sigma);
+            max = Math.max(max, sigma);
+        }
+        assertEquals(least, min, 6e-4);
+        assertEquals(most, max, 6e-4);
+    }
+
+    @ParameterizedTest
+    @MethodSource("converging")
+    void theOthersBringSingularValuesNearOne(CoefficientSchedule schedule, double bound) {
+        for (double sigma : List.of(0.01, 0.1, 0.5, 0.9)) {
+            double end = sigma / schedule.normFactor();
+            for (Coefficients step : schedule.steps()) {
+                end = step.apply(end);
+            }
+            assertEquals(1, end, bound, schedule.name() + " at " + sigma);
+        }
+    }
+
+    static Stream<Arguments> converging() {
+        return Stream.of(
+                Arguments.of(CoefficientSchedule.nanochat(), 0.15),
+                Arguments.of(CoefficientSchedule.cans(), 0.15),
+                Arguments.of(CoefficientSchedule.polarExpress(8), 1e-3),
+                Arguments.of(CoefficientSchedule.polarExpress(12), 1e-9));
+    }
+
+    @Test
+    void aScaledPolynomialIsThePolynomialOfTheScaledValue() {
+        Coefficients p = new Coefficients(3, -4, 2);
+        assertEquals(p.apply(0.7 * 0.3), p.ofScaled(0.7).apply(0.3), 1e-15);
+    }
+
+    @Test
+    void fromTheEighthStepOnPolarExpressRepeatsItsLimitWithoutSafety() {
+        List<Coefficients> steps = CoefficientSchedule.polarExpress(10, 1.05).steps();
+        assertEquals(new Coefficients(1.875, -1.25, 0.375), steps.get(7));
+        assertEquals(new Coefficients(1.875, -1.25, 0.375), steps.get(9));
+        assertEquals(8.28721201814563 / 1.05, steps.get(0).a(), 1e-14);
+    }
+
+    @Test
+    void theDefaultWayGoesByShapeAndPrecision() {
+        NewtonSchulz spec = NewtonSchulz.defaults();
+        assertEquals(Way.symmetric(), spec.wayFor(768, 768, ElementType.BF16));
+        assertEquals(Way.gram(2), spec.wayFor(768, 3072, ElementType.BF16));
+        assertEquals(Way.gram(2), spec.wayFor(3072, 768, ElementType.BF16));
+        assertEquals(Way.gram(3), spec.wayFor(768, 3072, ElementType.F32));
+        assertEquals(Way.plain(), spec.way(Way.plain()).wayFor(768, 3072, ElementType.F32));
+    }
+
+    @Test
+    void badSettingsGetASentence() {
+        assertSentence("has 0 Newton-Schulz steps", () -> CoefficientSchedule.keller(0));
+        assertSentence("has 65 Newton-Schulz steps", () -> CoefficientSchedule.polarExpress(65));
+        assertSentence("safety factor 0.5", () -> CoefficientSchedule.polarExpress(5, 0.5));
+        assertSentence("all three must be finite", () -> new Coefficients(1, Double.NaN, 0));
+        assertSentence("restarts after 0 steps", () -> Way.gram(0));
+        assertSentence(
+                "epsilon of Newton-Schulz is 0.0", () -> NewtonSchulz.defaults().epsilon(0));
+        assertSentence(
+                "precision of Newton-Schulz is I8",
+                () -> NewtonSchulz.defaults().precision(ElementType.I8));
+    }
+
+    private static void assertSentence(String part, org.junit.jupiter.api.function.Executable call) {
+        String message = assertThrows(IllegalArgumentException.class, call).getMessage();
+        assertTrue(message.contains(part), message);
+    }
+}
