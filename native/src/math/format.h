@@ -47,8 +47,9 @@ MU_MATH int8_t linear_encode(float x, float scale) {
   return static_cast<int8_t>((clamped + kRoundingShift) - kRoundingShift);
 }
 
-MU_MATH float linear_decode(int8_t code, float scale) {
-  return static_cast<float>(code) * scale;
+/* What a code stands for is this times the scale. */
+MU_MATH float linear_value(int8_t code) {
+  return static_cast<float>(code);
 }
 
 /*
@@ -96,8 +97,9 @@ MU_MATH uint8_t dynamic_encode(const DynamicMap& map, float x, float scale) {
   return static_cast<uint8_t>(code);
 }
 
-MU_MATH float dynamic_decode(const DynamicMap& map, uint8_t code, float scale) {
-  return map.value[code] * scale;
+/* What a code stands for is this times the scale. */
+MU_MATH float dynamic_value(const DynamicMap& map, uint8_t code) {
+  return map.value[code];
 }
 
 }  // namespace muonium

@@ -1,6 +1,6 @@
 /*
  * optimizer.h - the element-wise formulas of Muon and AdamW. F is float or a vector of floats with the same operators.
- * No fused multiply-add: every operation rounds once, to FP32, on every tier and device, so all give the same bits.
+ * Every operation rounds once, to FP32, and what is fused is written so: all tiers and devices give the same bits.
  */
 #ifndef MUONIUM_MATH_OPTIMIZER_H
 #define MUONIUM_MATH_OPTIMIZER_H
@@ -26,12 +26,12 @@ struct MomentumStep {
   F update;
 };
 
-/* decayed: beta * m. Of a quantized m that is code * (beta * scale), one product less per element. */
+/* stored times decay is beta * m: of a quantized m the code and beta * scale, of FP32 itself and beta. */
 template <class F>
-MU_MATH MomentumStep<F> momentum_step(const MomentumConstants& c, F decayed, F gradient) {
+MU_MATH MomentumStep<F> momentum_step(const MomentumConstants& c, F stored, F decay, F gradient) {
   const F inflow = F(c.inflow) * gradient;
-  const F fresh = decayed + inflow;
-  return MomentumStep<F>{fresh, c.nesterov ? F(c.beta) * fresh + inflow : fresh};
+  const F fresh = fused(stored, decay, inflow);
+  return MomentumStep<F>{fresh, c.nesterov ? fused(F(c.beta), fresh, inflow) : fresh};
 }
 
 template <class F>

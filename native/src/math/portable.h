@@ -37,6 +37,15 @@ MU_MATH float square_root(float x) {
 #endif
 }
 
+/* a * b + c, rounded once. */
+MU_MATH float fused(float a, float b, float c) {
+#if defined(__CUDA_ARCH__)
+  return __fmaf_rn(a, b, c);
+#else
+  return __builtin_fmaf(a, b, c);
+#endif
+}
+
 }  // namespace muonium
 
 #endif

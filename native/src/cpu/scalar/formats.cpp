@@ -29,7 +29,7 @@ mu_status dequantize(const mu_context*, mu_format format, int64_t block, const v
     float values[kMaxBlock];
     for (int64_t i = begin; i < end; i += block) {
       const int64_t count = end - i < block ? end - i : block;
-      state.read(i / block, i, count, 1.0f, values);
+      read(state, i / block, i, count, values);
       for (int64_t j = 0; j < count; ++j) {
         if (out_type == MU_BF16) {
           static_cast<bf16*>(out)[i + j] = round_to_bf16(values[j]);

@@ -54,9 +54,9 @@ mu_status muon_momentum(const mu_context*, mu_format format, int64_t block, cons
       float m[kMaxBlock];
       for (int64_t i = begin; i < end; i += block) {
         const int64_t count = end - i < block ? end - i : block;
-        state.read(i / block, i, count, constants.beta, m);
+        const float decay = constants.beta * state.scale(i / block);
         for (int64_t j = 0; j < count; ++j) {
-          const MomentumStep<float> step = momentum_step(constants, m[j], to_float(g[i + j]));
+          const MomentumStep<float> step = momentum_step(constants, state.stored(i + j), decay, to_float(g[i + j]));
           m[j] = step.momentum;
           lanes[j % kSumLanes] += static_cast<double>(step.update) * static_cast<double>(step.update);
           if (update_type == MU_BF16) {
@@ -103,8 +103,8 @@ mu_status adamw(const mu_context*, const mu_adamw_params* params, int64_t block,
         float fresh_v[kMaxBlock];
         for (int64_t i = begin; i < end; i += block) {
           const int64_t count = end - i < block ? end - i : block;
-          m_state.read(i / block, i, count, 1.0f, fresh_m);
-          v_state.read(i / block, i, count, 1.0f, fresh_v);
+          read(m_state, i / block, i, count, fresh_m);
+          read(v_state, i / block, i, count, fresh_v);
           for (int64_t j = 0; j < count; ++j) {
             const AdamwStep<float> step =
                 adamw_step(constants, weights.read(i + j, i + j), to_float(g[i + j]), fresh_m[j], fresh_v[j]);

@@ -20,15 +20,12 @@ inline uint32_t absmax_bits(const float* x, int64_t count) {
   return absmax;
 }
 
-/* Block k of the state is [begin, begin + count); x has its count values, read() times factor. */
+/* Element i is stored(i) * scale(k), k its block. write() gets the count values x of block k, which begins at begin. */
 struct F32State {
   float* values;
 
-  void read(int64_t, int64_t begin, int64_t count, float factor, float* x) const {
-    for (int64_t i = 0; i < count; ++i) {
-      x[i] = factor * values[begin + i];
-    }
-  }
+  float scale(int64_t) const { return 1.0f; }
+  float stored(int64_t i) const { return values[i]; }
 
   void write(int64_t, int64_t begin, int64_t count, const float* x) const {
     for (int64_t i = 0; i < count; ++i) {
@@ -41,11 +38,8 @@ struct LinearState {
   int8_t* codes;
   float* scales;
 
-  void read(int64_t k, int64_t begin, int64_t count, float factor, float* x) const {
-    for (int64_t i = 0; i < count; ++i) {
-      x[i] = linear_decode(codes[begin + i], factor * scales[k]);
-    }
-  }
+  float scale(int64_t k) const { return scales[k]; }
+  float stored(int64_t i) const { return linear_value(codes[i]); }
 
   void write(int64_t k, int64_t begin, int64_t count, const float* x) const {
     const float scale = linear_scale(absmax_bits(x, count));
@@ -61,11 +55,8 @@ struct DynamicState {
   uint8_t* codes;
   float* scales;
 
-  void read(int64_t k, int64_t begin, int64_t count, float factor, float* x) const {
-    for (int64_t i = 0; i < count; ++i) {
-      x[i] = dynamic_decode(map, codes[begin + i], factor * scales[k]);
-    }
-  }
+  float scale(int64_t k) const { return scales[k]; }
+  float stored(int64_t i) const { return dynamic_value(map, codes[i]); }
 
   void write(int64_t k, int64_t begin, int64_t count, const float* x) const {
     const float scale = dynamic_scale(absmax_bits(x, count));
@@ -75,6 +66,13 @@ struct DynamicState {
     }
   }
 };
+
+template <class State>
+void read(const State& state, int64_t k, int64_t begin, int64_t count, float* x) {
+  for (int64_t i = 0; i < count; ++i) {
+    x[i] = state.stored(begin + i) * state.scale(k);
+  }
+}
 
 template <class Body>
 mu_status for_state(mu_format format, void* codes, float* scales, const Body& body) {

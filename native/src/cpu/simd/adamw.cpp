@@ -23,11 +23,11 @@ template <class State>
   const F32x16 scale(state.scale(span.block));
   const int64_t whole = span.count / kLanes * kLanes;
   for (int64_t j = 0; j < whole; j += kLanes) {
-    store(values + j, state.decode(span.at + j, scale));
+    store(values + j, state.stored(span.at + j) * scale);
   }
   if (whole < span.count) {
     PaddedState<State> rest(state, span.block, span.at + whole, span.count - whole);
-    store_first(values + whole, rest.view().decode(0, scale), span.count - whole);
+    store_first(values + whole, rest.view().stored(0) * scale, span.count - whole);
   }
 }
 

@@ -33,7 +33,7 @@ template <class State, class T>
 MU_MATH void dequantize_block(const State& state, int64_t k, int64_t at, int64_t count, T* out) {
   const F32x16 scale(state.scale(k));
   for (int64_t j = 0; j < count; j += 2 * kLanes) {
-    store_pair(out + j, state.decode(at + j, scale), state.decode(at + j + kLanes, scale));
+    store_pair(out + j, state.stored(at + j) * scale, state.stored(at + j + kLanes) * scale);
   }
 }
 
@@ -75,7 +75,7 @@ mu_status quantize(const mu_context*, mu_format format, int64_t block, const voi
 
 mu_status dequantize(const mu_context*, mu_format format, int64_t block, const void* codes, const float* scales,
                      void* out, mu_type out_type, int64_t begin, int64_t end) {
-  /* Only decode() is called. */
+  /* Only stored() and scale() are called. */
   return for_block_state(format, const_cast<void*>(codes), const_cast<float*>(scales),
                          [&]<class State>(const State& state) {
     return for_type(out_type, [&]<class T>(T) {

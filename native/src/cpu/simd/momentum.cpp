@@ -19,8 +19,9 @@ MU_MATH void step_block(const MomentumConstants& constants, const State& state, 
                         const G* gradient, U* update, float* fresh, Absmax& absmax, SquareSums& sums) {
   const F32x16 decay(constants.beta * state.scale(k));
   for (int64_t j = 0; j < count; j += 2 * kLanes) {
-    const auto low = momentum_step(constants, state.decode(at + j, decay), load(gradient + j));
-    const auto high = momentum_step(constants, state.decode(at + j + kLanes, decay), load(gradient + j + kLanes));
+    const auto low = momentum_step(constants, state.stored(at + j), decay, load(gradient + j));
+    const auto high =
+        momentum_step(constants, state.stored(at + j + kLanes), decay, load(gradient + j + kLanes));
     store_pair(fresh + j, low.momentum, high.momentum);
     if constexpr (State::kQuantized) {
       include(absmax, low.momentum);

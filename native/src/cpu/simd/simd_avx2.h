@@ -41,6 +41,9 @@ MU_MATH F32x16 operator*(F32x16 a, F32x16 b) {
 MU_MATH F32x16 operator/(F32x16 a, F32x16 b) {
   return F32x16(_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high));
 }
+MU_MATH F32x16 fused(F32x16 a, F32x16 b, F32x16 c) {
+  return F32x16(_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high));
+}
 MU_MATH F32x16 square_root(F32x16 a) {
   return F32x16(_mm256_sqrt_ps(a.low), _mm256_sqrt_ps(a.high));
 }

@@ -39,6 +39,9 @@ MU_MATH F32x16 operator*(F32x16 a, F32x16 b) {
 MU_MATH F32x16 operator/(F32x16 a, F32x16 b) {
   return F32x16(_mm512_div_ps(a.v, b.v));
 }
+MU_MATH F32x16 fused(F32x16 a, F32x16 b, F32x16 c) {
+  return F32x16(_mm512_fmadd_ps(a.v, b.v, c.v));
+}
 MU_MATH F32x16 square_root(F32x16 a) {
   return F32x16(_mm512_sqrt_ps(a.v));
 }

@@ -1,6 +1,6 @@
 /*
- * state.h - optimizer state, read and written a vector at a time. A block is read with decode(), its fresh values are
- * collected in FP32 together with their absmax, and written back by begin_encode(), which makes the scale, and encode().
+ * state.h - optimizer state, read and written a vector at a time. A block is read as stored() * scale(), its fresh values
+ * are collected in FP32 together with their absmax, and written back by begin_encode(), which makes the scale, and encode().
  * Between these two a kernel can do something else, rather than wait for the maximum and the division.
  *
  * All of it works on whole groups of four vectors (64 elements, the least block). The short block at the end of an array
@@ -26,7 +26,7 @@ struct F32State {
   float* scales; /* unused: as if all were 1 */
 
   float scale(int64_t) const { return 1.0f; }
-  F32x16 decode(int64_t at, F32x16 scale) const { return load(elements + at) * scale; }
+  F32x16 stored(int64_t at) const { return load(elements + at); }
 };
 
 struct LinearState {
@@ -37,7 +37,7 @@ struct LinearState {
   float* scales;
 
   float scale(int64_t k) const { return scales[k]; }
-  F32x16 decode(int64_t at, F32x16 scale) const { return load_codes(elements + at) * scale; }
+  F32x16 stored(int64_t at) const { return load_codes(elements + at); }
 
   /* What encode() multiplies or divides by. */
   struct Divisor {
@@ -104,7 +104,7 @@ struct DynamicState {
   float* scales;
 
   float scale(int64_t k) const { return scales[k]; }
-  F32x16 decode(int64_t at, F32x16 scale) const { return look_up(map, elements + at) * scale; }
+  F32x16 stored(int64_t at) const { return look_up(map, elements + at); }
 
   using Divisor = float;
 
