@@ -1,7 +1,7 @@
 /*
- * state.h - optimizer state, read and written a vector at a time. A block is read as stored() * scale(), its fresh values
- * are collected in FP32 together with their absmax, and written back by begin_encode(), which makes the scale, and encode().
- * Between these two a kernel can do something else, rather than wait for the maximum and the division.
+ * state.h - optimizer state, read and written a vector at a time. A block is read as stored() * scale(), its fresh
+ * values are collected in FP32 together with their absmax, and written back by begin_encode(), which makes the scale, and
+ * encode(). Between these two a kernel can do something else, rather than wait for the maximum and the division.
  *
  * All of it works on whole groups of four vectors (64 elements, the least block). The short block at the end of an array
  * goes through a padded copy: see Padded.
