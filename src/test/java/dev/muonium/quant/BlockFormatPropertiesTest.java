@@ -75,13 +75,15 @@ final class BlockFormatPropertiesTest {
         float[] x = values(seed, format, n, exponents);
         for (CpuDevice device : devices) {
             try (QuantizedTensor quantized = QuantizedTensorTest.quantize(device, format.format, BLOCK, x)) {
-                double halfStep = QuantizedTensorTest.plain(device, format.format, BLOCK).halfStep();
+                double halfStep =
+                        QuantizedTensorTest.plain(device, format.format, BLOCK).halfStep();
                 float[] scales = QuantizedTensorTest.scales(quantized);
                 float[] back = quantized.toFloatArray();
                 for (int i = 0; i < n; i++) {
                     double scale = scales[i / BLOCK];
                     // Beyond half a step: two roundings to FP32, of the quotient and of the product.
-                    double bound = halfStep * scale + 2 * Math.ulp(Math.abs(x[i])) + Math.ulp((float) (127 * scale)) / 2;
+                    double bound =
+                            halfStep * scale + 2 * Math.ulp(Math.abs(x[i])) + Math.ulp((float) (127 * scale)) / 2;
                     assertTrue(Math.abs((double) back[i] - x[i]) <= bound, device.tier() + " element " + i);
                 }
             }
@@ -173,7 +175,8 @@ final class BlockFormatPropertiesTest {
             try (QuantizedTensor quantized = QuantizedTensorTest.quantize(device, format.format, BLOCK, x)) {
                 float[] back = quantized.toFloatArray();
                 for (int i = 0; i < x.length; i++) {
-                    assertTrue(Float.isFinite(back[i]), device.tier() + " element " + i + ": " + x[i] + " -> " + back[i]);
+                    assertTrue(
+                            Float.isFinite(back[i]), device.tier() + " element " + i + ": " + x[i] + " -> " + back[i]);
                     assertTrue(i >= BLOCK || back[i] == 0);
                 }
             }

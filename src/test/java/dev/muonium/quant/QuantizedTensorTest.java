@@ -51,7 +51,8 @@ final class QuantizedTensorTest {
         try (Golden golden = Golden.open("int8_linear")) {
             float[] input = golden.floats("block" + block + ".input");
             try (QuantizedTensor quantized = quantize(BlockFormat.INT8_LINEAR, block, input)) {
-                assertArrayEquals(golden.file().tensor("block" + block + ".codes").toBytes(), codes(quantized));
+                assertArrayEquals(
+                        golden.file().tensor("block" + block + ".codes").toBytes(), codes(quantized));
                 assertArrayEquals(golden.floats("block" + block + ".scales"), scales(quantized));
             }
         }
@@ -64,7 +65,8 @@ final class QuantizedTensorTest {
     void theDynamicMapsAreTheRecordedOnes(BlockFormat format) throws IOException {
         DynamicMap map = DynamicMap.of(device, format);
         String kind = format == BlockFormat.INT8_DYNAMIC_SIGNED ? "signed" : "unsigned";
-        try (InputStream in = Objects.requireNonNull(getClass().getResourceAsStream("/golden/dynamic_map_" + kind + ".txt"))) {
+        try (InputStream in =
+                Objects.requireNonNull(getClass().getResourceAsStream("/golden/dynamic_map_" + kind + ".txt"))) {
             float[] recorded = floats(new String(in.readAllBytes(), StandardCharsets.UTF_8));
             assertEquals(DynamicMap.SIZE, recorded.length);
             for (int code = 0; code < recorded.length; code++) {
@@ -163,7 +165,8 @@ final class QuantizedTensorTest {
             assertEquals(format.bytes(elements, 128), quantized.byteSize());
             assertEquals(quantized.byteSize(), device.ledger().bytes(Purpose.OPTIMIZER_STATE));
             assertEquals(format.isScaled() ? 1.03125 : 4, (double) quantized.byteSize() / elements);
-            assertEquals(elements * format.codeType().byteSize(), quantized.codes().byteSize());
+            assertEquals(
+                    elements * format.codeType().byteSize(), quantized.codes().byteSize());
         }
         assertEquals(0, device.ledger().bytes(Purpose.OPTIMIZER_STATE));
     }
@@ -246,7 +249,11 @@ final class QuantizedTensorTest {
 
     static PlainFormat plain(Device device, BlockFormat format, int block) {
         return new PlainFormat(
-                format, block, format == BlockFormat.INT8_LINEAR ? new float[0] : device.kernels().dynamicMap(format));
+                format,
+                block,
+                format == BlockFormat.INT8_LINEAR
+                        ? new float[0]
+                        : device.kernels().dynamicMap(format));
     }
 
     static byte[] codes(QuantizedTensor quantized) {
