@@ -1,0 +1,22 @@
+package dev.muonium.jmh;
+
+/**
+ * What one invocation of a benchmark does; 0 where a rate would say nothing.
+ *
+ * @param parameters elements worked on
+ * @param bytes of memory that are read and that are written, each once
+ * @param flops floating-point operations
+ */
+record Work(long parameters, double bytes, double flops) {
+    static final Work NONE = new Work(0, 0, 0);
+
+    /**
+     * Floating-point operations of the plain Newton-Schulz iteration: per step {@code X·Xᵀ} and {@code P·X} of 2n²m each and
+     * {@code A²} of 2n³, where n is the shorter side and m the longer.
+     */
+    static double plainNewtonSchulzFlops(int steps, long rows, long cols) {
+        double n = Math.min(rows, cols);
+        double m = Math.max(rows, cols);
+        return steps * (4 * n * n * m + 2 * n * n * n);
+    }
+}
