@@ -57,6 +57,12 @@ public final class CudaProbe {
                 toolkit("libcublas.so.13", "cublasGetProperty", CudaProbe::fromProperties)));
     }
 
+    /** The linker begins with what it was asked for; a plain name says nothing new. */
+    private static String withoutName(String name, DynamicLinker.CannotOpen problem) {
+        String prefix = name + ": ";
+        return problem.reason().startsWith(prefix) ? problem.reason().substring(prefix.length()) : problem.reason();
+    }
+
     private static LibraryFinding notAllowed(String name) {
         return new LibraryFinding(
                 name,
@@ -81,7 +87,7 @@ public final class CudaProbe {
                     ? new LibraryFinding(name, DynamicLinker.fileOf(function), text, null)
                     : new LibraryFinding(name, null, "the driver is " + text, DRIVER_REMEDY);
         } catch (DynamicLinker.CannotOpen e) {
-            return new LibraryFinding(name, null, e.reason(), DRIVER_REMEDY);
+            return new LibraryFinding(name, null, withoutName(name, e), DRIVER_REMEDY);
         } catch (IllegalCallerException e) {
             return notAllowed(name);
         }
@@ -94,7 +100,7 @@ public final class CudaProbe {
                 MemorySegment address = function(candidate, name, function);
                 return new LibraryFinding(name, DynamicLinker.fileOf(address), ask(version, address), null);
             } catch (DynamicLinker.CannotOpen e) {
-                reasons.add(e.reason());
+                reasons.add(withoutName(name, e));
             } catch (IllegalCallerException e) {
                 return notAllowed(name);
             }
