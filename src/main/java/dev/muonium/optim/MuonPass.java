@@ -115,6 +115,10 @@ final class MuonPass implements AutoCloseable {
         return iterations;
     }
 
+    long workspaceBytes() {
+        return workspace == null ? 0 : workspace.byteSize();
+    }
+
     void run(double newLearningRateFactor, double newGradientScale, long seed) {
         learningRateFactor = newLearningRateFactor;
         gradientScale = (float) newGradientScale;

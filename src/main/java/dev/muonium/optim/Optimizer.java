@@ -2,7 +2,6 @@ package dev.muonium.optim;
 
 import dev.muonium.NonFiniteGradientException;
 import dev.muonium.device.Device;
-import dev.muonium.memory.Purpose;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -444,9 +443,14 @@ public final class Optimizer implements AutoCloseable {
         }
     }
 
-    /** Bytes of workspace that the device's ledger counts now; allocated by the first step. */
+    /** Bytes of Muon's workspace: 0 before the first step and after parameters were added or removed, until the next one. */
     public long workspaceBytes() {
-        return device.ledger().bytes(Purpose.OPTIMIZER_WORKSPACE);
+        acquire();
+        try {
+            return plan == null ? 0 : plan.muon.workspaceBytes();
+        } finally {
+            release();
+        }
     }
 
     /** A table of all parameters: shape, group, optimizer, state format, learning rate of the next step, bytes of state. */
