@@ -73,8 +73,8 @@ abstract sealed class Progress implements TrainingListener, AutoCloseable {
 
         @Override
         void show(TrainStep step, double tokensPerSecond, double mebibytes) {
-            bar.setExtraMessage(
-                    String.format(Locale.ROOT, " %.3f %.0f tok/s %.0f MiB", step.loss(), tokensPerSecond, mebibytes));
+            bar.setExtraMessage(String.format(
+                    Locale.ROOT, " loss %.3f %.0f tok/s %.0f MiB", step.loss(), tokensPerSecond, mebibytes));
             bar.stepTo(step.step());
         }
 

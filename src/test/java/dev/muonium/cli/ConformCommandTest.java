@@ -36,6 +36,18 @@ final class ConformCommandTest {
     }
 
     @Test
+    void everyGoldenFileIsWithinTolerance() {
+        CommandLineRun run = CommandLineRun.of("conform", golden.toString());
+
+        assertEquals(ExitCode.OK, run.exitCode(), run.out() + run.err());
+        assertTrue(run.out().contains("checks of 18 files: all within tolerance"), run.out());
+        for (String part : List.of(
+                "muon_37x53_nesterov", "fp32 gram/2", "int8 state", "adamw_4096", "rank_half", "codes that differ")) {
+            assertTrue(run.out().contains(part), part + " is missing in\n" + run.out());
+        }
+    }
+
+    @Test
     void aWrongTrajectoryFailsTheCheck() {
         Path file = change("muon_37x53_plain", Map.of(), tensor -> {
             if (!tensor.name().equals("weight_10_f64")) {

@@ -1,11 +1,13 @@
 package dev.muonium.cli.report;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.muonium.cli.UserMistake;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
@@ -39,6 +41,33 @@ final class ReportFolderTest {
         assertTrue(text.contains("muonium compare --steps 50"), text);
         assertTrue(text.contains("| Optimizer state | 10.50 MiB | 2.71 MiB | -74.22 % |"), text);
         assertTrue(text.contains("(loss.png)"), text);
+    }
+
+    /** The fonts of a process are found once, so that a machine without any needs a process of its own. */
+    @Test
+    void withoutFontsTheReportIsWrittenWithoutPictures() throws IOException, InterruptedException {
+        Path noFonts = Files.writeString(
+                folder.resolve("fonts.conf"),
+                "<?xml version=\"1.0\"?><fontconfig><dir>" + folder.resolve("none") + "</dir></fontconfig>");
+        Path out = folder.resolve("out");
+        ProcessBuilder builder = new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Djava.awt.headless=true",
+                "-Duser.home=" + folder.resolve("home"), // where the JVM remembers fonts
+                "-cp",
+                System.getProperty("java.class.path"),
+                ReportWriter.class.getName(),
+                out.toString());
+        builder.environment().put("FONTCONFIG_FILE", noFonts.toString());
+        Process process = builder.redirectError(ProcessBuilder.Redirect.DISCARD).start();
+        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+
+        assertEquals(0, process.waitFor(), said);
+        assertTrue(said.startsWith("the pictures are missing, because this machine cannot draw text ("), said);
+        assertTrue(said.contains("apt-get install fontconfig"), said);
+        assertTrue(Files.exists(out.resolve("report.json")));
+        String text = Files.readString(out.resolve("report.md"));
+        assertFalse(text.contains(".png"), text);
     }
 
     @Test
