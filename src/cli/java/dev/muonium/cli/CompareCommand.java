@@ -45,7 +45,7 @@ import picocli.CommandLine.Spec;
             "  muonium compare",
             "  muonium compare --data book.txt --steps 1000 --out book-report",
             "  muonium compare --preset test-8bit --steps 100 --threads 2",
-            "  muonium compare --state fp32         two equal runs: how far apart they are by chance"
+            "  muonium compare --state fp32     two equal runs, to see what chance does"
         })
 final class CompareCommand implements Callable<Integer> {
     private static final StateFormatChoice BASELINE = StateFormatChoice.FP32;

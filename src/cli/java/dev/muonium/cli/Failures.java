@@ -3,6 +3,8 @@ package dev.muonium.cli;
 import dev.muonium.MuoniumException;
 import dev.muonium.checkpoint.SafetensorsException;
 import java.io.PrintWriter;
+import java.util.Map;
+import java.util.stream.Collectors;
 import picocli.CommandLine;
 import picocli.CommandLine.IExecutionExceptionHandler;
 import picocli.CommandLine.IParameterExceptionHandler;
@@ -20,11 +22,28 @@ final class Failures implements IExecutionExceptionHandler, IParameterExceptionH
     @Override
     public int handleParseException(ParameterException e, String[] arguments) {
         PrintWriter err = e.getCommandLine().getErr();
-        err.println(PREFIX + sentence(String.valueOf(e.getMessage())));
+        err.println(PREFIX + sentence(explain(e)));
         if (!UnmatchedArgumentException.printSuggestions(e, err)) {
             err.println("Try '" + e.getCommandLine().getCommandSpec().qualifiedName() + " --help'.");
         }
         return ExitCode.USAGE;
+    }
+
+    private static String explain(ParameterException e) {
+        CommandLine command = e.getCommandLine();
+        if (e instanceof UnmatchedArgumentException unmatched
+                && command.getParent() == null
+                && !unmatched.isUnknownOption()) {
+            return "there is no command '" + unmatched.getUnmatched().getFirst() + "'; there are "
+                    + command.getSubcommands().entrySet().stream()
+                            .filter(entry -> !entry.getValue()
+                                    .getCommandSpec()
+                                    .usageMessage()
+                                    .hidden())
+                            .map(Map.Entry::getKey)
+                            .collect(Collectors.joining(", "));
+        }
+        return String.valueOf(e.getMessage());
     }
 
     @Override

@@ -27,9 +27,9 @@ import picocli.CommandLine.Spec;
         },
         footerHeading = "%nExamples:%n",
         footer = {
-            "  muonium compare                  train a small GPT with FP32 and with INT8 state",
-            "  muonium doctor                   say what this machine offers",
-            "  muonium COMMAND --help           options and examples of a command"
+            "  muonium compare            train a small GPT with FP32 and with INT8 state",
+            "  muonium doctor             say what this machine offers",
+            "  muonium COMMAND --help     options and examples of a command"
         },
         subcommands = {
             CompareCommand.class,

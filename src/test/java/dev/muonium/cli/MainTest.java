@@ -58,7 +58,11 @@ final class MainTest {
         CommandLineRun run = CommandLineRun.of("doktor");
 
         assertEquals(ExitCode.USAGE, run.exitCode());
-        assertTrue(run.err().contains("doctor"), run.err());
+        assertTrue(
+                run.err()
+                        .startsWith(
+                                "muonium: there is no command 'doktor'; there are compare, train, conform, doctor."),
+                run.err());
     }
 
     @Test
