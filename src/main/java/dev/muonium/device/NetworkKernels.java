@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Thread-safe: calls on disjoint ranges may run at the same time.
  *
- * <p>Every method throws {@link IllegalArgumentException} where a segment is too small for the range, and {@link dev.muonium.NativeException} where
+ * <p>Every method throws {@link IllegalArgumentException} where a segment is too small for the range or is written and read-only, and {@link dev.muonium.NativeException} where
  * the native library refuses a number.
  */
 public final class NetworkKernels {
@@ -27,8 +27,8 @@ public final class NetworkKernels {
     public void rmsNorm(
             MemorySegment x, MemorySegment y, MemorySegment rstd, float eps, long cols, long rowBegin, long rowEnd) {
         requireRows("x", x, cols, rowBegin, rowEnd);
-        requireRows("y", y, cols, rowBegin, rowEnd);
-        requireRows("rstd", rstd, 1, rowBegin, rowEnd);
+        requireWritableRows("y", y, cols, rowBegin, rowEnd);
+        requireWritableRows("rstd", rstd, 1, rowBegin, rowEnd);
         NativeContext.check(
                 Muonium.mu_rms_norm(context.handle(), x, y, rstd, eps, cols, rowBegin, rowEnd), "mu_rms_norm");
     }
@@ -49,7 +49,7 @@ public final class NetworkKernels {
         if (add != null) {
             requireRows("add", add, cols, rowBegin, rowEnd);
         }
-        requireRows("dx", dx, cols, rowBegin, rowEnd);
+        requireWritableRows("dx", dx, cols, rowBegin, rowEnd);
         MemorySegment addOrNull = add == null ? MemorySegment.NULL : add;
         NativeContext.check(
                 Muonium.mu_rms_norm_backward(context.handle(), dy, x, rstd, addOrNull, dx, cols, rowBegin, rowEnd),
@@ -67,8 +67,9 @@ public final class NetworkKernels {
             long positions,
             long rowBegin,
             long rowEnd) {
-        requireRows("x", x, heads * headDim, rowBegin, rowEnd);
-        requireRows("rstd", rstd, heads, rowBegin, rowEnd);
+        long width = requireHeads(heads, headDim, positions);
+        requireWritableRows("x", x, width, rowBegin, rowEnd);
+        requireWritableRows("rstd", rstd, heads, rowBegin, rowEnd);
         requireRows("table", table, headDim, 0, positions);
         NativeContext.check(
                 Muonium.mu_rotary_norm(
@@ -87,10 +88,11 @@ public final class NetworkKernels {
             long positions,
             long rowBegin,
             long rowEnd) {
-        requireRows("y", y, heads * headDim, rowBegin, rowEnd);
+        long width = requireHeads(heads, headDim, positions);
+        requireRows("y", y, width, rowBegin, rowEnd);
         requireRows("rstd", rstd, heads, rowBegin, rowEnd);
         requireRows("table", table, headDim, 0, positions);
-        requireRows("dy", dy, heads * headDim, rowBegin, rowEnd);
+        requireWritableRows("dy", dy, width, rowBegin, rowEnd);
         NativeContext.check(
                 Muonium.mu_rotary_norm_backward(
                         context.handle(), y, rstd, table, dy, heads, headDim, positions, rowBegin, rowEnd),
@@ -108,8 +110,9 @@ public final class NetworkKernels {
             long cols,
             long rowBegin,
             long rowEnd) {
-        requireRows("scores", scores, ld, rowBegin, rowEnd);
-        requireRows("lse", lse, 1, lseBegin + rowBegin, lseBegin + rowEnd);
+        requirePositions(first, rowEnd);
+        requireWritableRows("scores", scores, ld, rowBegin, rowEnd);
+        requireWritableRows("lse", lse, 1, sum(lseBegin, rowBegin), sum(lseBegin, rowEnd));
         NativeContext.check(
                 Muonium.mu_softmax_causal(
                         context.handle(), scores, ld, scale, lse, lseBegin, first, cols, rowBegin, rowEnd),
@@ -129,10 +132,11 @@ public final class NetworkKernels {
             long cols,
             long rowBegin,
             long rowEnd) {
-        requireRows("scores", scores, ld, rowBegin, rowEnd);
-        requireRows("d", d, ld, rowBegin, rowEnd);
-        requireRows("lse", lse, 1, lseBegin + rowBegin, lseBegin + rowEnd);
-        requireRows("delta", delta, 1, lseBegin + rowBegin, lseBegin + rowEnd);
+        requirePositions(first, rowEnd);
+        requireWritableRows("scores", scores, ld, rowBegin, rowEnd);
+        requireWritableRows("d", d, ld, rowBegin, rowEnd);
+        requireRows("lse", lse, 1, sum(lseBegin, rowBegin), sum(lseBegin, rowEnd));
+        requireRows("delta", delta, 1, sum(lseBegin, rowBegin), sum(lseBegin, rowEnd));
         NativeContext.check(
                 Muonium.mu_softmax_causal_backward(
                         context.handle(), scores, d, ld, scale, lse, delta, lseBegin, first, cols, rowBegin, rowEnd),
@@ -149,10 +153,11 @@ public final class NetworkKernels {
             long positions,
             long rowBegin,
             long rowEnd) {
-        requireRows("x", x, heads * headDim, rowBegin, rowEnd);
-        requireRows("y", y, heads * headDim, rowBegin, rowEnd);
+        long width = requireHeads(heads, headDim, positions);
+        requireRows("x", x, width, rowBegin, rowEnd);
+        requireRows("y", y, width, rowBegin, rowEnd);
         // Rows of one sequence are spread over all of its heads.
-        requireRows("out", out, heads * positions, 0, (rowEnd + positions - 1) / positions);
+        requireWritableRows("out", out, product(heads, positions), 0, Math.ceilDiv(Math.max(rowEnd, 0), positions));
         NativeContext.check(
                 Muonium.mu_head_dots(context.handle(), x, y, out, heads, headDim, positions, rowBegin, rowEnd),
                 "mu_head_dots");
@@ -161,14 +166,14 @@ public final class NetworkKernels {
     /** {@code a ← max(u, 0)²}. */
     public void relu2(MemorySegment u, MemorySegment a, long begin, long end) {
         requireRows("u", u, 1, begin, end);
-        requireRows("a", a, 1, begin, end);
+        requireWritableRows("a", a, 1, begin, end);
         NativeContext.check(Muonium.mu_relu2(context.handle(), u, a, begin, end), "mu_relu2");
     }
 
     /** {@code a} holds da: {@code u ← du}, {@code a ← max(u, 0)²}. */
     public void relu2Backward(MemorySegment u, MemorySegment a, long begin, long end) {
-        requireRows("u", u, 1, begin, end);
-        requireRows("a", a, 1, begin, end);
+        requireWritableRows("u", u, 1, begin, end);
+        requireWritableRows("a", a, 1, begin, end);
         NativeContext.check(Muonium.mu_relu2_backward(context.handle(), u, a, begin, end), "mu_relu2_backward");
     }
 
@@ -176,15 +181,15 @@ public final class NetworkKernels {
     public void swiglu(MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
         requireRows("gate", gate, 1, begin, end);
         requireRows("up", up, 1, begin, end);
-        requireRows("a", a, 1, begin, end);
+        requireWritableRows("a", a, 1, begin, end);
         NativeContext.check(Muonium.mu_swiglu(context.handle(), gate, up, a, begin, end), "mu_swiglu");
     }
 
     /** {@code a} holds da: {@code gate ← dgate}, {@code up ← dup}, {@code a ← silu(gate)·up}. */
     public void swigluBackward(MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
-        requireRows("gate", gate, 1, begin, end);
-        requireRows("up", up, 1, begin, end);
-        requireRows("a", a, 1, begin, end);
+        requireWritableRows("gate", gate, 1, begin, end);
+        requireWritableRows("up", up, 1, begin, end);
+        requireWritableRows("a", a, 1, begin, end);
         NativeContext.check(
                 Muonium.mu_swiglu_backward(context.handle(), gate, up, a, begin, end), "mu_swiglu_backward");
     }
@@ -244,7 +249,7 @@ public final class NetworkKernels {
             long rowEnd) {
         requireRows("table", table, cols, 0, vocab);
         requireElements("tokens", tokens, ElementType.I32, rowBegin, rowEnd);
-        requireRows("out", out, cols, rowBegin, rowEnd);
+        requireWritableRows("out", out, cols, rowBegin, rowEnd);
         NativeContext.check(
                 Muonium.mu_gather_rows(context.handle(), table, tokens, out, vocab, cols, rowBegin, rowEnd),
                 "mu_gather_rows");
@@ -261,7 +266,7 @@ public final class NetworkKernels {
             long vocabEnd) {
         requireRows("rows", rows, cols, 0, count);
         requireElements("tokens", tokens, ElementType.I32, 0, count);
-        requireRows("table", table, cols, vocabBegin, vocabEnd);
+        requireWritableRows("table", table, cols, vocabBegin, vocabEnd);
         NativeContext.check(
                 Muonium.mu_scatter_add_rows(context.handle(), rows, tokens, count, table, cols, vocabBegin, vocabEnd),
                 "mu_scatter_add_rows");
@@ -275,20 +280,67 @@ public final class NetworkKernels {
             long cols,
             long rowBegin,
             long rowEnd) {
-        requireRows("logits", logits, cols, rowBegin, rowEnd);
-        requireElements("targets", targets, ElementType.I32, targetBegin + rowBegin, targetBegin + rowEnd);
-        requireElements("losses", losses, ElementType.F64, targetBegin + rowBegin, targetBegin + rowEnd);
+        requireWritableRows("logits", logits, cols, rowBegin, rowEnd);
+        requireElements("targets", targets, ElementType.I32, sum(targetBegin, rowBegin), sum(targetBegin, rowEnd));
+        requireElements("losses", losses, ElementType.F64, sum(targetBegin, rowBegin), sum(targetBegin, rowEnd));
+        Segments.requireWritable("losses", losses, ElementType.F64, 0);
+    }
+
+    /** Checks what indices are made of, and returns the width of a row of all heads. */
+    private static long requireHeads(long heads, long headDim, long positions) {
+        requirePositive("heads", heads);
+        requirePositive("headDim", headDim);
+        requirePositive("positions", positions);
+        return product(heads, headDim);
+    }
+
+    private static void requirePositive(String name, long value) {
+        if (value < 1) {
+            throw new IllegalArgumentException(name + " is " + value + "; it must be 1 or more");
+        }
+    }
+
+    /** A position beyond the largest number would wrap around to before the beginning of a row. */
+    private static void requirePositions(long first, long rowEnd) {
+        if (first < 0 || first >= Long.MAX_VALUE - Math.max(rowEnd, 0)) {
+            throw new IllegalArgumentException("first is " + first + ", and the rows end at " + rowEnd
+                    + "; first must be 0 or more, and both together a position");
+        }
+    }
+
+    private static void requireWritableRows(String name, MemorySegment segment, long cols, long rowBegin, long rowEnd) {
+        requireRows(name, segment, cols, rowBegin, rowEnd);
+        Segments.requireWritable(name, segment, ElementType.F32, 0);
     }
 
     private static void requireRows(String name, MemorySegment segment, long cols, long rowBegin, long rowEnd) {
-        requireElements(name, segment, ElementType.F32, rowBegin * cols, rowEnd * cols);
+        requireRange(name, rowBegin, rowEnd);
+        if (cols < 0) {
+            throw new IllegalArgumentException(
+                    "a row of '" + name + "' has " + cols + " elements; it must be 0 or more");
+        }
+        Segments.requireOffHeap(name, segment, ElementType.F32, product(rowEnd, cols));
     }
 
     private static void requireElements(String name, MemorySegment segment, ElementType type, long begin, long end) {
+        requireRange(name, begin, end);
+        Segments.requireOffHeap(name, segment, type, end);
+    }
+
+    private static void requireRange(String name, long begin, long end) {
         if (begin < 0 || begin > end) {
             throw new IllegalArgumentException("the range " + begin + " to " + end + " of '" + name
                     + "' does not lie in the order 0 <= begin <= end");
         }
-        Segments.requireOffHeap(name, segment, type, end);
+    }
+
+    /** Of two numbers that are not negative; the largest number where the product is larger, which no segment holds. */
+    private static long product(long a, long b) {
+        return a != 0 && b > Long.MAX_VALUE / a ? Long.MAX_VALUE : a * b;
+    }
+
+    /** The largest number where the sum is larger. */
+    private static long sum(long a, long b) {
+        return a > 0 && b > Long.MAX_VALUE - a ? Long.MAX_VALUE : a + b;
     }
 }

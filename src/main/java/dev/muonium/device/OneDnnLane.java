@@ -55,8 +55,11 @@ final class OneDnnLane implements AutoCloseable {
 
     @Override
     public synchronized void close() {
-        if (scratchpad != null) {
-            scratchpad.close();
+        Tensor last = scratchpad;
+        scratchpad = null;
+        scratchpadAddress = 0;
+        if (last != null) {
+            last.close();
         }
     }
 

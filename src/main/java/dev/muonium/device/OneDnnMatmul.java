@@ -11,6 +11,7 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.lang.ref.Reference;
 
 /**
  * oneDNN's matmul primitive with plain strided matrices, on one thread. The primitive is shared; each worker has memory
@@ -103,8 +104,16 @@ final class OneDnnMatmul implements Matmul {
         long bAddress = b.address() + bOffset * spec.bType().byteSize();
         long cAddress = c.address() + cOffset * spec.cType().byteSize();
         OneDnnLane lane = oneDnn.lane(worker);
-        synchronized (lane) {
-            run(lane, arguments[worker], aAddress, bAddress, cAddress);
+        try {
+            synchronized (lane) {
+                oneDnn.requireOpen(); // again: a close frees the scratchpad under this lock
+                run(lane, arguments[worker], aAddress, bAddress, cAddress);
+            }
+        } finally {
+            // Only their addresses went into the call, so nothing else keeps automatic arenas from freeing them.
+            Reference.reachabilityFence(a);
+            Reference.reachabilityFence(b);
+            Reference.reachabilityFence(c);
         }
     }
 

@@ -12,7 +12,8 @@ import org.jspecify.annotations.Nullable;
  * borrows it ({@link #borrow}: closing forgets it). Use after {@link #close()} is an {@link IllegalStateException}.
  *
  * <p>The contents may be read and written by any thread; nothing here synchronizes them. Closing while another thread uses the
- * contents is the caller's mistake, which the segment's arena reports as an {@link IllegalStateException} where it can.
+ * contents is the caller's mistake, which the segment's arena reports as an {@link IllegalStateException} where it can: while a
+ * kernel uses them, but not while a matrix product does.
  */
 public final class Tensor implements AutoCloseable {
     private final String name;
@@ -149,7 +150,10 @@ public final class Tensor implements AutoCloseable {
     /**
      * Frees owned memory and takes it out of the ledger; forgets borrowed memory. A second call does nothing.
      *
-     * @throws IllegalStateException if a native call of another thread is using the memory; it is then still there
+     * <p>A matrix product that runs in another thread is given addresses and does not hold its operands: it must have ended
+     * before one of them is closed, and nothing here can tell.
+     *
+     * @throws IllegalStateException if a kernel that another thread runs is using the memory; it is then still there
      */
     @Override
     public synchronized void close() {

@@ -16,6 +16,7 @@ import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 /** What stands between Java and the kernels: bounds, sentences, no garbage. What the kernels compute is tested elsewhere. */
 final class KernelsTest {
@@ -95,6 +96,97 @@ final class KernelsTest {
             written("v", vCodes, s -> adamW(parameters, out, x, codes, scales, s, vScales));
             written("vScales", vScales, s -> adamW(parameters, out, x, codes, scales, vCodes, s));
         }
+    }
+
+    @Test
+    void networkKernelsStayWithinTheirSegments() {
+        NetworkKernels network = device.networkKernels();
+        MemorySegment rows = floats(10);
+        MemorySegment tokens = arena.allocate(ValueLayout.JAVA_INT, 10);
+        MemorySegment losses = arena.allocate(ValueLayout.JAVA_DOUBLE, 10);
+        MemorySegment table = floats(13);
+        MemorySegment pairs = floats(120);
+        MemorySegment positions = floats(20);
+        MemorySegment dots = floats(60);
+        read("x", x, s -> network.rmsNorm(s, y, rows, 1e-6f, 13, 0, 10));
+        written("y", y, s -> network.rmsNorm(x, s, rows, 1e-6f, 13, 0, 10));
+        written("rstd", rows, s -> network.rmsNorm(x, y, s, 1e-6f, 13, 0, 10));
+        read("dy", y, s -> network.rmsNormBackward(s, x, rows, null, out, 13, 0, 10));
+        read("x", x, s -> network.rmsNormBackward(y, s, rows, null, out, 13, 0, 10));
+        read("rstd", rows, s -> network.rmsNormBackward(y, x, s, null, out, 13, 0, 10));
+        read("add", x, s -> network.rmsNormBackward(y, x, rows, s, out, 13, 0, 10));
+        written("dx", out, s -> network.rmsNormBackward(y, x, rows, null, s, 13, 0, 10));
+        written("x", pairs, s -> network.rotaryNorm(s, dots, positions, 1e-6f, 6, 2, 10, 0, 10));
+        written("rstd", dots, s -> network.rotaryNorm(pairs, s, positions, 1e-6f, 6, 2, 10, 0, 10));
+        read("table", positions, s -> network.rotaryNorm(pairs, dots, s, 1e-6f, 6, 2, 10, 0, 10));
+        read("y", pairs, s -> network.rotaryNormBackward(s, dots, positions, floats(120), 6, 2, 10, 0, 10));
+        read("rstd", dots, s -> network.rotaryNormBackward(pairs, s, positions, floats(120), 6, 2, 10, 0, 10));
+        read("table", positions, s -> network.rotaryNormBackward(pairs, dots, s, floats(120), 6, 2, 10, 0, 10));
+        written("dy", pairs, s -> network.rotaryNormBackward(floats(120), dots, positions, s, 6, 2, 10, 0, 10));
+        written("scores", x, s -> network.softmaxCausal(s, 13, 1, rows, 0, 3, 13, 0, 10));
+        written("lse", rows, s -> network.softmaxCausal(x, 13, 1, s, 2, 3, 13, 0, 8));
+        written("scores", x, s -> network.softmaxCausalBackward(s, y, 13, 1, rows, rows, 0, 3, 13, 0, 10));
+        written("d", y, s -> network.softmaxCausalBackward(x, s, 13, 1, rows, rows, 0, 3, 13, 0, 10));
+        read("lse", rows, s -> network.softmaxCausalBackward(x, y, 13, 1, s, rows, 2, 3, 13, 0, 8));
+        read("delta", rows, s -> network.softmaxCausalBackward(x, y, 13, 1, rows, s, 2, 3, 13, 0, 8));
+        read("x", pairs, s -> network.headDots(s, pairs, dots, 6, 2, 5, 0, 10));
+        read("y", pairs, s -> network.headDots(pairs, s, dots, 6, 2, 5, 0, 10));
+        written("out", dots, s -> network.headDots(pairs, pairs, s, 6, 2, 5, 0, 9));
+        read("u", x, s -> network.relu2(s, out, 0, 130));
+        written("a", out, s -> network.relu2(x, s, 0, 130));
+        written("u", x, s -> network.relu2Backward(s, out, 0, 130));
+        written("a", out, s -> network.relu2Backward(x, s, 0, 130));
+        read("gate", x, s -> network.swiglu(s, y, out, 0, 130));
+        read("up", y, s -> network.swiglu(x, s, out, 0, 130));
+        written("a", out, s -> network.swiglu(x, y, s, 0, 130));
+        written("gate", x, s -> network.swigluBackward(s, y, out, 0, 130));
+        written("up", y, s -> network.swigluBackward(x, s, out, 0, 130));
+        written("a", out, s -> network.swigluBackward(x, y, s, 0, 130));
+        written("logits", x, s -> network.crossEntropy(s, 15, tokens, losses, 0, 13, 0, 10));
+        read("targets", tokens, s -> network.crossEntropy(x, 15, s, losses, 2, 13, 0, 8));
+        written("losses", losses, s -> network.crossEntropy(x, 15, tokens, s, 2, 13, 0, 8));
+        written("logits", x, s -> network.crossEntropyBackward(s, 15, tokens, losses, 0, 1, 13, 0, 10));
+        read("targets", tokens, s -> network.crossEntropyBackward(x, 15, s, losses, 2, 1, 13, 0, 8));
+        written("losses", losses, s -> network.crossEntropyBackward(x, 15, tokens, s, 2, 1, 13, 0, 8));
+        read("table", table, s -> network.gatherRows(s, tokens, out, 1, 13, 0, 10));
+        read("tokens", tokens, s -> network.gatherRows(table, s, out, 1, 13, 0, 10));
+        written("out", out, s -> network.gatherRows(table, tokens, s, 1, 13, 0, 10));
+        read("rows", x, s -> network.scatterAddRows(s, tokens, 10, table, 13, 0, 1));
+        read("tokens", tokens, s -> network.scatterAddRows(x, s, 10, table, 13, 0, 1));
+        written("table", table, s -> network.scatterAddRows(x, tokens, 10, s, 13, 0, 1));
+    }
+
+    /** Products and sums that wrap around would pass for small ones, and the kernel would write far beyond the segment. */
+    @Test
+    void networkKernelsRefuseExtentsThatNoSegmentHas() {
+        NetworkKernels network = device.networkKernels();
+        MemorySegment tokens = arena.allocate(ValueLayout.JAVA_INT, 10);
+        MemorySegment losses = arena.allocate(ValueLayout.JAVA_DOUBLE, 10);
+        long huge = 1L << 62;
+        String many = Long.MAX_VALUE + " elements of F32 need more than a 64-bit count can hold";
+        says("'x' has 520 bytes; " + many, () -> network.rmsNorm(x, y, out, 1e-6f, huge, 0, 4));
+        says("'x' has 520 bytes; " + many, () -> network.rotaryNorm(x, y, out, 1e-6f, huge, 4, 1, 0, 1));
+        says("'table' has 520 bytes; " + many, () -> network.rotaryNorm(x, y, out, 1e-6f, 1, 4, huge, 0, 1));
+        says("'out' has 520 bytes; " + many, () -> network.headDots(x, y, out, 4, 1, huge, 0, 1));
+        says("'lse' has 520 bytes; " + many, () -> network.softmaxCausal(x, 1, 1, y, Long.MAX_VALUE, 0, 1, 0, 1));
+        says(
+                "first is " + Long.MAX_VALUE + ", and the rows end at 1",
+                () -> network.softmaxCausal(x, 1, 1, y, 0, Long.MAX_VALUE, 1, 0, 1));
+        says(
+                "'targets' has 40 bytes; " + Long.MAX_VALUE + " elements of I32",
+                () -> network.crossEntropy(x, 15, tokens, losses, Long.MAX_VALUE, 1, 0, 1));
+        says("'table' has 520 bytes; " + many, () -> network.gatherRows(x, tokens, out, 4, huge, 0, 0));
+        says("heads is 0; it must be 1 or more", () -> network.headDots(x, y, out, 0, 1, 1, 0, 1));
+        says("headDim is -1; it must be 1 or more", () -> network.rotaryNorm(x, y, out, 1e-6f, 1, -1, 1, 0, 1));
+        says("positions is 0; it must be 1 or more", () -> network.headDots(x, y, out, 1, 1, 0, 0, 1));
+        says("a row of 'table' has -1 elements", () -> network.gatherRows(x, tokens, out, 1, -1, 0, 1));
+        says("the range 2 to 1 of 'x'", () -> network.rmsNorm(x, y, out, 1e-6f, 1, 2, 1));
+        says("the range -1 to 1 of 'x'", () -> network.headDots(x, y, out, 1, 1, 1, -1, 1));
+    }
+
+    private static void says(String beginning, Executable call) {
+        IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class, call, beginning);
+        assertTrue(refusal.getMessage().startsWith(beginning), refusal.getMessage());
     }
 
     private void momentum(MemorySegment gradient, MemorySegment momentum, MemorySegment scale, MemorySegment update) {
