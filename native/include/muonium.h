@@ -188,6 +188,9 @@ typedef struct mu_adamw_params {
  * with m and v fresh in FP32; only what is stored is quantized. m_format is F32, INT8_LINEAR or INT8_DYNAMIC_SIGNED,
  * v_format F32 or INT8_DYNAMIC_UNSIGNED (a linear v is refused: it is known to be unstable). Weights, master and
  * rounding as for mu_muon_update.
+ * In 8 bits a positive v is stored as code 1 at least, the smallest positive entry, where mu_quantize would take 0. Else an
+ * element whose gradient was below 4e-4 of its block's greatest would keep its m but lose its v, and its next step without
+ * a gradient would be m / eps. Such an element moves less than with an FP32 v.
  */
 MU_API mu_status mu_adamw(const mu_context* context, const mu_adamw_params* params, int64_t block, void* w,
                           mu_type w_type, float* master, const void* gradient, mu_type gradient_type,

@@ -295,6 +295,28 @@ MU_TEST(network, causal_softmax_and_its_derivative) {
   });
 }
 
+MU_TEST(network, softmax_far_behind_the_first_position_sees_every_column) {
+  in_every_tier([](const mu_context* context, SameBits&) {
+    const Floats scores = random_floats(3 * 5, 1, 2.0f);
+    Guarded<float> expected(scores);
+    Guarded<float> lse(Floats(3, 0.0f));
+    CHECK_EQUAL(mu_softmax_causal(context, expected.data(), 5, 0.5f, lse.data(), 0, 4, 5, 0, 3), MU_OK);
+    for (const int64_t first : {int64_t{5}, INT64_MAX - 3, INT64_MAX}) {
+      Guarded<float> p(scores);
+      CHECK_EQUAL(mu_softmax_causal(context, p.data(), 5, 0.5f, lse.data(), 0, first, 5, 0, 3), MU_OK);
+      CHECK(p.values() == expected.values());
+      Guarded<float> again(scores);
+      Guarded<float> d(scores);
+      CHECK_EQUAL(mu_softmax_causal_backward(context, again.data(), d.data(), 5, 0.5f, lse.data(), lse.data(), 0, first, 5,
+                                             0, 3),
+                  MU_OK);
+      for (const float probability : again.values()) {
+        CHECK(probability > 0.0f);
+      }
+    }
+  });
+}
+
 MU_TEST(network, softmax_of_large_scores_stays_finite) {
   in_every_tier([](const mu_context* context, SameBits&) {
     Guarded<float> p(Floats{3e38f, -3e38f, 1e4f, 3e38f});
@@ -522,6 +544,57 @@ MU_TEST(network, wrong_arguments_are_named) {
     refused(mu_softmax_causal(context, x, 3, 1.0f, rstd, 0, 0, 4, 0, 1), "mu_softmax_causal: ld is 3, less than cols 4");
     refused(mu_relu2(context, nullptr, x, 0, 4), "mu_relu2: u is NULL");
     refused(mu_swiglu(nullptr, x, x, x, 0, 4), "mu_swiglu: context is NULL; open one with mu_context_create");
+    CHECK_EQUAL(x[0], 1.0f);
+  });
+}
+
+MU_TEST(network, shapes_that_memory_cannot_have_are_named) {
+  in_every_tier([](const mu_context* context, SameBits&) {
+    const int64_t huge = int64_t{1} << 40;
+    const int64_t most = INT64_MAX;
+    float x[4] = {1, 2, 3, 4};
+    double losses[1] = {};
+    const int32_t tokens[1] = {0};
+    const auto refused = [](mu_status status, const std::string& start) {
+      CHECK_EQUAL(status, MU_INVALID_ARGUMENT);
+      const std::string text = mu_last_error();
+      const test::Scope scope("'" + text + "' is not '" + start + "...'");
+      CHECK(text.rfind(start, 0) == 0);
+    };
+    const auto too_much = [&](mu_status status, const std::string& product) {
+      refused(status, product + " is ");
+      CHECK(std::string(mu_last_error()).find(", more than the 2^60 elements that an array can have") !=
+            std::string::npos);
+    };
+    /* 2^40 * 2^40 is 0 in 64 bits; 2^61 does not overflow them, but its bytes would. */
+    refused(mu_rms_norm(context, x, x, x, 1e-6f, huge, 0, huge),
+            "mu_rms_norm: row_end * cols is 1099511627776 * 1099511627776, more than the 2^60 elements that an array can "
+            "have");
+    too_much(mu_rms_norm(context, x, x, x, 1e-6f, 1, 0, int64_t{1} << 61), "mu_rms_norm: row_end * cols");
+    too_much(mu_rms_norm_backward(context, x, x, x, nullptr, x, most, 0, 2), "mu_rms_norm_backward: row_end * cols");
+    too_much(mu_rotary_norm(context, x, x, x, 1e-6f, huge, 2, 1, 0, huge),
+             "mu_rotary_norm: row_end * heads * head_dim");
+    too_much(mu_rotary_norm(context, x, x, x, 1e-6f, 1, 2, most, 0, 1), "mu_rotary_norm: positions * head_dim");
+    too_much(mu_rotary_norm_backward(context, x, x, x, x, 1, huge, huge, 0, 1),
+             "mu_rotary_norm_backward: positions * head_dim");
+    too_much(mu_softmax_causal(context, x, huge, 1.0f, x, 0, 0, 1, huge, huge + 1), "mu_softmax_causal: row_end * ld");
+    too_much(mu_softmax_causal(context, x, 1, 1.0f, x, most, 0, 1, 0, 1), "mu_softmax_causal: lse_begin + row_end");
+    refused(mu_softmax_causal(context, x, 1, 1.0f, x, 0, -1, 1, 0, 1), "mu_softmax_causal: first is -1, not 0 or more");
+    too_much(mu_softmax_causal_backward(context, x, x, 2, 1.0f, x, x, 0, 0, 1, most, most),
+             "mu_softmax_causal_backward: row_end * ld");
+    too_much(mu_head_dots(context, x, x, x, huge, huge, 1, 0, 1), "mu_head_dots: row_end * heads * head_dim");
+    too_much(mu_head_dots(context, x, x, x, huge, 1, huge, 0, 1),
+             "mu_head_dots: (row_end / positions + 1) * heads * positions");
+    too_much(mu_cross_entropy(context, x, 0.0f, tokens, losses, 0, most, 0, 2), "mu_cross_entropy: row_end * cols");
+    too_much(mu_cross_entropy(context, x, 0.0f, tokens, losses, most, 1, 0, 1),
+             "mu_cross_entropy: target_begin + row_end");
+    too_much(mu_cross_entropy_backward(context, x, 0.0f, tokens, losses, most, 1.0f, 1, 0, 1),
+             "mu_cross_entropy_backward: target_begin + row_end");
+    too_much(mu_gather_rows(context, x, tokens, x, huge, huge, 0, 1), "mu_gather_rows: vocab * cols");
+    too_much(mu_gather_rows(context, x, tokens, x, 1, most, 0, 2), "mu_gather_rows: row_end * cols");
+    refused(mu_gather_rows(context, x, tokens, x, -1, 1, 0, 0), "mu_gather_rows: vocab is -1, not 0 or more");
+    too_much(mu_scatter_add_rows(context, x, tokens, huge, x, huge, 0, 1), "mu_scatter_add_rows: count * cols");
+    too_much(mu_scatter_add_rows(context, x, tokens, 1, x, huge, 0, huge), "mu_scatter_add_rows: vocab_end * cols");
     CHECK_EQUAL(x[0], 1.0f);
   });
 }

@@ -397,6 +397,84 @@ MU_TEST(optimizers, adamw_in_8_bits_stays_near_fp32) {
   });
 }
 
+namespace {
+
+/* Numbers of either sign whose magnitudes go from 1 down to 1e-9, and zeros; each block has all of it. */
+std::vector<float> nine_decades(int64_t count) {
+  std::vector<float> x(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double magnitude = std::pow(10.0, -9.0 * static_cast<double>(i % 61) / 60.0);
+    x[i] = i % 64 == 63 ? 0.0f : static_cast<float>(i % 2 == 0 ? magnitude : -magnitude);
+  }
+  return x;
+}
+
+}  // namespace
+
+MU_TEST(optimizers, adamw_in_8_bits_keeps_a_positive_v) {
+  test::for_each_tier([](const mu_context* context) {
+    for (const int64_t n : test::ragged_sizes()) {
+      const test::Scope scope("n " + std::to_string(n));
+      AdamwRun plain(MU_FORMAT_F32, MU_FORMAT_F32, n, 128, 0);
+      AdamwRun quantized(MU_FORMAT_INT8_DYNAMIC_SIGNED, MU_FORMAT_INT8_DYNAMIC_UNSIGNED, n, 128, 0);
+      const std::vector<std::byte> gradient = test::as_type(nine_decades(n), MU_F32);
+      plain.step(context, gradient, MU_F32, 1, 0, n);
+      quantized.step(context, gradient, MU_F32, 1, 0, n);
+      std::vector<uint8_t> codes(static_cast<std::size_t>(n));
+      std::vector<float> scales(blocks(n, 128));
+      CHECK_EQUAL(mu_quantize(context, MU_FORMAT_INT8_DYNAMIC_UNSIGNED, 128, plain.v.data(), MU_F32, codes.data(),
+                              scales.data(), 0, n),
+                  MU_OK);
+      CHECK(quantized.v_scales.values() == scales);
+      int lifted = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        float v;
+        std::memcpy(&v, plain.v.data() + 4 * i, sizeof v);
+        uint8_t& code = codes[static_cast<std::size_t>(i)];
+        lifted += v > 0.0f && code == 0 ? 1 : 0;
+        code = v > 0.0f && code == 0 ? uint8_t{1} : code;
+      }
+      CHECK(quantized.v.values() == codes);
+      CHECK(n < 64 || lifted > 0);
+    }
+  });
+}
+
+MU_TEST(optimizers, adamw_in_8_bits_stays_put_where_gradients_end) {
+  /* Embeddings of tokens that a batch lacks, alone in their blocks and beside others. */
+  test::for_each_tier([](const mu_context* context) {
+    const int64_t n = 1000;
+    const double lr = 0.4;
+    const std::vector<float> dense = nine_decades(n);
+    for (const mu_format m_format : {MU_FORMAT_INT8_DYNAMIC_SIGNED, MU_FORMAT_INT8_LINEAR}) {
+      for (const bool others : {false, true}) {
+        const test::Scope scope("m " + std::to_string(m_format) + (others ? ", beside others" : ", alone"));
+        std::vector<float> w(dense.size(), 0.0f);
+        std::vector<uint8_t> m = zero_state(m_format, n);
+        std::vector<uint8_t> v(dense.size(), 0);
+        std::vector<float> m_scales(blocks(n, 128), 0.0f);
+        std::vector<float> v_scales(blocks(n, 128), 0.0f);
+        std::vector<float> gradient = dense;
+        double greatest = 0.0;
+        for (int t = 1; t <= 60; ++t) {
+          const std::vector<float> before = w;
+          const mu_adamw_params params = {lr, 0.8, 0.95, 1e-8, 0.0, 1 - std::pow(0.8, t), 1 - std::pow(0.95, t), 1.0};
+          CHECK_EQUAL(mu_adamw(context, &params, 128, w.data(), MU_F32, nullptr, gradient.data(), MU_F32, m_format,
+                               m.data(), m_scales.data(), MU_FORMAT_INT8_DYNAMIC_UNSIGNED, v.data(), v_scales.data(),
+                               nullptr, 0, n),
+                      MU_OK);
+          for (std::size_t i = 0; i < w.size(); ++i) {
+            greatest = std::max(greatest, std::fabs(static_cast<double>(w[i]) - static_cast<double>(before[i])));
+            gradient[i] = others && i % 61 == 0 ? dense[i] : 0.0f;
+          }
+        }
+        CHECK(greatest >= 0.9 * lr);
+        CHECK(greatest <= 2 * lr);
+      }
+    }
+  });
+}
+
 MU_TEST(optimizers, adamw_agrees_in_all_tiers) {
   test::for_each_tier([](const mu_context* context) {
     for (const mu_format m_format : kMomentumFormats) {

@@ -4,6 +4,11 @@
 #include "math/format.h"
 
 namespace muonium {
+namespace {
+
+constexpr int64_t kMostElements = int64_t{1} << 60;
+
+}  // namespace
 
 bool Arguments::context(const mu_context* context) const {
   return holds(context != nullptr, "context is NULL; open one with mu_context_create");
@@ -94,6 +99,33 @@ bool Arguments::at_least(int64_t value, int64_t least, const char* name, const c
   }
   fail(MU_INVALID_ARGUMENT, "%s: %s is %lld, less than %s %lld", function_, name, static_cast<long long>(value),
        least_name, static_cast<long long>(least));
+  return false;
+}
+
+bool Arguments::extent(const char* names, int64_t a, int64_t b, int64_t c) const {
+  int64_t product = 0;
+  const bool empty = a == 0 || b == 0 || c == 0;
+  if (empty || (!__builtin_mul_overflow(a, b, &product) && !__builtin_mul_overflow(product, c, &product) &&
+                product <= kMostElements)) {
+    return true;
+  }
+  if (c == 1) {
+    fail(MU_INVALID_ARGUMENT, "%s: %s is %lld * %lld, more than the 2^60 elements that an array can have", function_,
+         names, static_cast<long long>(a), static_cast<long long>(b));
+  } else {
+    fail(MU_INVALID_ARGUMENT, "%s: %s is %lld * %lld * %lld, more than the 2^60 elements that an array can have",
+         function_, names, static_cast<long long>(a), static_cast<long long>(b), static_cast<long long>(c));
+  }
+  return false;
+}
+
+bool Arguments::offset(const char* names, int64_t a, int64_t b) const {
+  int64_t sum = 0;
+  if (!__builtin_add_overflow(a, b, &sum) && sum <= kMostElements) {
+    return true;
+  }
+  fail(MU_INVALID_ARGUMENT, "%s: %s is %lld + %lld, more than the 2^60 elements that an array can have", function_, names,
+       static_cast<long long>(a), static_cast<long long>(b));
   return false;
 }
 

@@ -39,6 +39,13 @@ class Arguments final {
   bool blocks(int64_t block, int64_t begin, int64_t end) const;
   bool not_negative(int64_t value, const char* name) const;
   bool at_least(int64_t value, int64_t least, const char* name, const char* least_name) const;
+  /*
+   * An array of a * b * c elements, or with this as its last index, has an address for each: not more than 2^60 of up to 8
+   * bytes. For a, b and c that are not negative; names is the product as text.
+   */
+  bool extent(const char* names, int64_t a, int64_t b, int64_t c = 1) const;
+  /* The same of a sum. */
+  bool offset(const char* names, int64_t a, int64_t b) const;
   bool finite(double value, const char* name) const;
   bool within(double value, double low, double high, const char* name) const;
   bool positive(double value, const char* name) const;

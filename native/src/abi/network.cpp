@@ -7,15 +7,31 @@ using muonium::Arguments;
 
 namespace {
 
-bool heads_fit(const Arguments& check, int64_t heads, int64_t head_dim, int64_t positions) {
-  return check.at_least(heads, 1, "heads", "the least") && check.at_least(head_dim, 1, "head_dim", "the least") &&
-         check.at_least(positions, 1, "positions", "the least");
+/* Rows [row_begin, row_end) of a dense array of cols columns, cols not negative. */
+bool rows_fit(const Arguments& check, int64_t cols, int64_t row_begin, int64_t row_end) {
+  return check.rows(row_begin, row_end) && check.extent("row_end * cols", row_end, cols);
 }
 
-bool scores_fit(const Arguments& check, int64_t ld, double scale, int64_t lse_begin, int64_t first, int64_t cols) {
+bool heads_fit(const Arguments& check, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin,
+               int64_t row_end) {
+  return check.at_least(heads, 1, "heads", "the least") && check.at_least(head_dim, 1, "head_dim", "the least") &&
+         check.at_least(positions, 1, "positions", "the least") && check.rows(row_begin, row_end) &&
+         check.extent("row_end * heads * head_dim", row_end, heads, head_dim);
+}
+
+bool rotation_fits(const Arguments& check, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin,
+                   int64_t row_end) {
+  return heads_fit(check, heads, head_dim, positions, row_begin, row_end) &&
+         check.holds(head_dim % 2 == 0, "head_dim is odd, but a rotation takes pairs") &&
+         check.extent("positions * head_dim", positions, head_dim);
+}
+
+bool scores_fit(const Arguments& check, int64_t ld, double scale, int64_t lse_begin, int64_t first, int64_t cols,
+                int64_t row_begin, int64_t row_end) {
   return check.at_least(cols, 1, "cols", "the least") && check.at_least(ld, cols, "ld", "cols") &&
          check.positive(scale, "scale") && check.not_negative(lse_begin, "lse_begin") &&
-         check.not_negative(first, "first");
+         check.not_negative(first, "first") && check.rows(row_begin, row_end) &&
+         check.extent("row_end * ld", row_end, ld) && check.offset("lse_begin + row_end", lse_begin, row_end);
 }
 
 /* Tokens index memory: each is looked at before any is used. */
@@ -36,7 +52,8 @@ bool loss_fits(const Arguments& check, const mu_context* context, const float* l
   return check.context(context) && check.floats(logits, "logits") && check.within(cap, 0.0, 1e30, "cap") &&
          check.pointer(targets, alignof(int32_t), "targets") && check.pointer(losses, alignof(double), "losses") &&
          check.not_negative(target_begin, "target_begin") && check.at_least(cols, 1, "cols", "the least") &&
-         check.rows(row_begin, row_end);
+         rows_fit(check, cols, row_begin, row_end) &&
+         check.offset("target_begin + row_end", target_begin, row_end);
 }
 
 }  // namespace
@@ -46,7 +63,7 @@ mu_status mu_rms_norm(const mu_context* context, const float* x, float* y, float
   const Arguments check("mu_rms_norm");
   if (!(check.context(context) && check.floats(x, "x") && check.floats(y, "y") && check.floats(rstd, "rstd") &&
         check.positive(eps, "eps") && check.at_least(cols, 1, "cols", "the least") &&
-        check.rows(row_begin, row_end))) {
+        rows_fit(check, cols, row_begin, row_end))) {
     return MU_INVALID_ARGUMENT;
   }
   return context->table->rms_norm(context, x, y, rstd, eps, cols, row_begin, row_end);
@@ -57,7 +74,7 @@ mu_status mu_rms_norm_backward(const mu_context* context, const float* dy, const
   const Arguments check("mu_rms_norm_backward");
   if (!(check.context(context) && check.floats(dy, "dy") && check.floats(x, "x") && check.floats(rstd, "rstd") &&
         (add == nullptr || check.floats(add, "add")) && check.floats(dx, "dx") &&
-        check.at_least(cols, 1, "cols", "the least") && check.rows(row_begin, row_end))) {
+        check.at_least(cols, 1, "cols", "the least") && rows_fit(check, cols, row_begin, row_end))) {
     return MU_INVALID_ARGUMENT;
   }
   return context->table->rms_norm_backward(context, dy, x, rstd, add, dx, cols, row_begin, row_end);
@@ -67,9 +84,7 @@ mu_status mu_rotary_norm(const mu_context* context, float* x, float* rstd, const
                          int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end) {
   const Arguments check("mu_rotary_norm");
   if (!(check.context(context) && check.floats(x, "x") && check.floats(rstd, "rstd") && check.floats(table, "table") &&
-        check.positive(eps, "eps") && heads_fit(check, heads, head_dim, positions) &&
-        check.holds(head_dim % 2 == 0, "head_dim is odd, but a rotation takes pairs") &&
-        check.rows(row_begin, row_end))) {
+        check.positive(eps, "eps") && rotation_fits(check, heads, head_dim, positions, row_begin, row_end))) {
     return MU_INVALID_ARGUMENT;
   }
   return context->table->rotary_norm(context, x, rstd, table, eps, heads, head_dim, positions, row_begin, row_end);
@@ -80,9 +95,7 @@ mu_status mu_rotary_norm_backward(const mu_context* context, const float* y, con
                                   int64_t row_end) {
   const Arguments check("mu_rotary_norm_backward");
   if (!(check.context(context) && check.floats(y, "y") && check.floats(rstd, "rstd") && check.floats(table, "table") &&
-        check.floats(dy, "dy") && heads_fit(check, heads, head_dim, positions) &&
-        check.holds(head_dim % 2 == 0, "head_dim is odd, but a rotation takes pairs") &&
-        check.rows(row_begin, row_end))) {
+        check.floats(dy, "dy") && rotation_fits(check, heads, head_dim, positions, row_begin, row_end))) {
     return MU_INVALID_ARGUMENT;
   }
   return context->table->rotary_norm_backward(context, y, rstd, table, dy, heads, head_dim, positions, row_begin,
@@ -93,7 +106,7 @@ mu_status mu_softmax_causal(const mu_context* context, float* scores, int64_t ld
                             int64_t lse_begin, int64_t first, int64_t cols, int64_t row_begin, int64_t row_end) {
   const Arguments check("mu_softmax_causal");
   if (!(check.context(context) && check.floats(scores, "scores") && check.floats(lse, "lse") &&
-        scores_fit(check, ld, scale, lse_begin, first, cols) && check.rows(row_begin, row_end))) {
+        scores_fit(check, ld, scale, lse_begin, first, cols, row_begin, row_end))) {
     return MU_INVALID_ARGUMENT;
   }
   return context->table->softmax_causal(context, scores, ld, scale, lse, lse_begin, first, cols, row_begin, row_end);
@@ -104,8 +117,7 @@ mu_status mu_softmax_causal_backward(const mu_context* context, float* scores, f
                                      int64_t cols, int64_t row_begin, int64_t row_end) {
   const Arguments check("mu_softmax_causal_backward");
   if (!(check.context(context) && check.floats(scores, "scores") && check.floats(d, "d") && check.floats(lse, "lse") &&
-        check.floats(delta, "delta") && scores_fit(check, ld, scale, lse_begin, first, cols) &&
-        check.rows(row_begin, row_end))) {
+        check.floats(delta, "delta") && scores_fit(check, ld, scale, lse_begin, first, cols, row_begin, row_end))) {
     return MU_INVALID_ARGUMENT;
   }
   return context->table->softmax_causal_backward(context, scores, d, ld, scale, lse, delta, lse_begin, first, cols,
@@ -116,7 +128,8 @@ mu_status mu_head_dots(const mu_context* context, const float* x, const float* y
                        int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end) {
   const Arguments check("mu_head_dots");
   if (!(check.context(context) && check.floats(x, "x") && check.floats(y, "y") && check.floats(out, "out") &&
-        heads_fit(check, heads, head_dim, positions) && check.rows(row_begin, row_end))) {
+        heads_fit(check, heads, head_dim, positions, row_begin, row_end) &&
+        check.extent("(row_end / positions + 1) * heads * positions", row_end / positions + 1, heads, positions))) {
     return MU_INVALID_ARGUMENT;
   }
   return context->table->head_dots(context, x, y, out, heads, head_dim, positions, row_begin, row_end);
@@ -185,7 +198,8 @@ mu_status mu_gather_rows(const mu_context* context, const float* table, const in
   const Arguments check("mu_gather_rows");
   if (!(check.context(context) && check.floats(table, "table") &&
         check.pointer(tokens, alignof(int32_t), "tokens") && check.floats(out, "out") &&
-        check.not_negative(cols, "cols") && check.rows(row_begin, row_end) &&
+        check.not_negative(vocab, "vocab") && check.not_negative(cols, "cols") &&
+        rows_fit(check, cols, row_begin, row_end) && check.extent("vocab * cols", vocab, cols) &&
         tokens_within("mu_gather_rows", tokens, row_begin, row_end, vocab))) {
     return MU_INVALID_ARGUMENT;
   }
@@ -198,7 +212,8 @@ mu_status mu_scatter_add_rows(const mu_context* context, const float* rows, cons
   if (!(check.context(context) && check.floats(rows, "rows") &&
         check.pointer(tokens, alignof(int32_t), "tokens") && check.not_negative(count, "count") &&
         check.floats(table, "table") && check.not_negative(cols, "cols") &&
-        check.range(vocab_begin, vocab_end, "vocab_begin", "vocab_end"))) {
+        check.range(vocab_begin, vocab_end, "vocab_begin", "vocab_end") && check.extent("count * cols", count, cols) &&
+        check.extent("vocab_end * cols", vocab_end, cols))) {
     return MU_INVALID_ARGUMENT;
   }
   return context->table->scatter_add_rows(context, rows, tokens, count, table, cols, vocab_begin, vocab_end);

@@ -6,9 +6,9 @@
 namespace muonium::cpu::MU_TIER {
 namespace {
 
-/* How many columns the row may look at: those up to its own position. */
+/* How many columns the row may look at: those up to its own position. The sum is formed only where it cannot overflow. */
 inline int64_t visible(int64_t first, int64_t row, int64_t cols) {
-  return first + row + 1 < cols ? first + row + 1 : cols;
+  return first >= cols - row - 1 ? cols : first + row + 1;
 }
 
 inline void clear(float* x, int64_t begin, int64_t end) {

@@ -96,7 +96,7 @@ mu_status adamw(const mu_context*, const mu_adamw_params* params, int64_t block,
   const AdamwConstants constants = adamw_constants(*params);
   const Weights weights{w, w_type, master, rounding};
   return for_state(m_format, m, m_scales, [&](const auto& m_state) {
-    return for_state(v_format, v, v_scales, [&](const auto& v_state) {
+    return for_second_moment(v_format, v, v_scales, [&](const auto& v_state) {
       return for_type(gradient_type, [&]<class G>(G) {
         const G* g = static_cast<const G*>(gradient);
         float fresh_m[kMaxBlock];

@@ -67,6 +67,23 @@ struct DynamicState {
   }
 };
 
+/* AdamW's v in INT8_DYNAMIC_UNSIGNED. */
+struct SecondMomentState {
+  uint8_t* codes;
+  float* scales;
+
+  float scale(int64_t k) const { return scales[k]; }
+  float stored(int64_t i) const { return dynamic_value(kDynamicUnsigned, codes[i]); }
+
+  void write(int64_t k, int64_t begin, int64_t count, const float* v) const {
+    const float scale = dynamic_scale(absmax_bits(v, count));
+    scales[k] = scale;
+    for (int64_t i = 0; i < count; ++i) {
+      codes[begin + i] = has_codes(scale) ? second_moment_encode(v[i], scale) : uint8_t{0};
+    }
+  }
+};
+
 template <class State>
 void read(const State& state, int64_t k, int64_t begin, int64_t count, float* x) {
   for (int64_t i = 0; i < count; ++i) {
@@ -87,6 +104,15 @@ mu_status for_state(mu_format format, void* codes, float* scales, const Body& bo
       break;
   }
   return body(F32State{static_cast<float*>(codes)});
+}
+
+/* F32 or INT8_DYNAMIC_UNSIGNED. */
+template <class Body>
+mu_status for_second_moment(mu_format format, void* codes, float* scales, const Body& body) {
+  if (format == MU_FORMAT_F32) {
+    return body(F32State{static_cast<float*>(codes)});
+  }
+  return body(SecondMomentState{static_cast<uint8_t*>(codes), scales});
 }
 
 }  // namespace

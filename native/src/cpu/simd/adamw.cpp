@@ -52,7 +52,7 @@ template <class State>
   }
 }
 
-/* m or v in the format of a call. */
+/* m or v in the format of a call. INT8_DYNAMIC_UNSIGNED is v's: m has a sign. */
 class Moment final {
  public:
   Moment(mu_format format, void* elements, float* scales) : format_(format), elements_(elements), scales_(scales) {}
@@ -67,7 +67,7 @@ class Moment final {
         widen_state(DynamicSignedState{static_cast<uint8_t*>(elements_), scales_}, span, buffer_);
         return buffer_;
       case MU_FORMAT_INT8_DYNAMIC_UNSIGNED:
-        widen_state(DynamicUnsignedState{static_cast<uint8_t*>(elements_), scales_}, span, buffer_);
+        widen_state(SecondMomentState{{static_cast<uint8_t*>(elements_), scales_}}, span, buffer_);
         return buffer_;
       case MU_FORMAT_F32:
         break;
@@ -83,7 +83,7 @@ class Moment final {
       case MU_FORMAT_INT8_DYNAMIC_SIGNED:
         return narrow_state(DynamicSignedState{static_cast<uint8_t*>(elements_), scales_}, span, buffer_);
       case MU_FORMAT_INT8_DYNAMIC_UNSIGNED:
-        return narrow_state(DynamicUnsignedState{static_cast<uint8_t*>(elements_), scales_}, span, buffer_);
+        return narrow_state(SecondMomentState{{static_cast<uint8_t*>(elements_), scales_}}, span, buffer_);
       case MU_FORMAT_F32:
         break;
     }

@@ -302,6 +302,16 @@ MU_MATH void store_nearest(uint8_t* codes, F32x16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), narrow_to_bytes(low, high));
 }
 
+/* Makes codes at least 1 where x is positive. */
+MU_MATH void lift_positive(uint8_t* codes, F32x16 x) {
+  __m128i* target = reinterpret_cast<__m128i*>(codes);
+  const auto positive = [](__m256 v) {
+    return _mm256_castps_si256(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_GT_OQ));
+  };
+  const __m128i least = _mm_and_si128(narrow_to_bytes(positive(x.low), positive(x.high)), _mm_set1_epi8(1));
+  _mm_storeu_si128(target, _mm_max_epu8(_mm_loadu_si128(target), least));
+}
+
 }  // namespace
 }  // namespace muonium::cpu::MU_TIER
 

@@ -270,6 +270,13 @@ MU_MATH void store_nearest(uint8_t* codes, F32x16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), _mm512_cvtepi32_epi8(code));
 }
 
+/* Makes codes at least 1 where x is positive. */
+MU_MATH void lift_positive(uint8_t* codes, F32x16 x) {
+  __m128i* target = reinterpret_cast<__m128i*>(codes);
+  const __mmask16 positive = _mm512_cmp_ps_mask(x.v, _mm512_setzero_ps(), _CMP_GT_OQ);
+  _mm_storeu_si128(target, _mm_max_epu8(_mm_loadu_si128(target), _mm_maskz_set1_epi8(positive, 1)));
+}
+
 }  // namespace
 }  // namespace muonium::cpu::MU_TIER
 

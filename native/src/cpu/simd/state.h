@@ -126,6 +126,18 @@ struct DynamicState {
 using DynamicSignedState = DynamicState<kDynamicSigned, kNearestSigned>;
 using DynamicUnsignedState = DynamicState<kDynamicUnsigned, kNearestUnsigned>;
 
+/* AdamW's v: second_moment_encode, lane by lane. */
+struct SecondMomentState : DynamicUnsignedState {
+  void encode(int64_t at, int64_t count, const float* fresh, Divisor scale) const {
+    DynamicUnsignedState::encode(at, count, fresh, scale);
+    if (has_codes(scale)) {
+      for (int64_t j = 0; j < count; j += kLanes) {
+        lift_positive(elements + at + j, load(fresh + j));
+      }
+    }
+  }
+};
+
 /* A copy of `count` elements that is filled up to whole groups of vectors with elements that stand for 0. */
 template <class T>
 struct Padded {

@@ -10,8 +10,9 @@ import dev.muonium.memory.BlockFormat;
  *   w = w - lr/(1-β₁ᵗ) · m / (sqrt(v)/sqrt(1-β₂ᵗ) + ε)
  * </pre>
  *
- * With 8-bit state, m and v of the update are fresh and only what is stored is quantized, by dynamic maps. Immutable; the methods
- * with an argument return a changed copy.
+ * With 8-bit state, m and v of the update are fresh and only what is stored is quantized, by dynamic maps. A positive v is never
+ * stored as 0: an element with a small gradient would keep its m, and its next step without a gradient would be m/ε, as for
+ * an embedding of a token that is absent from a batch. Immutable; the methods with an argument return a changed copy.
  *
  * @param name the group's name, {@code adamw} by default
  * @param learningRate lr, not negative

@@ -133,6 +133,49 @@ class OptimizerTest {
         }
     }
 
+    /** The embedding of a token that is in the first batch and in no other: what 8 bits lose of v must not become a leap. */
+    @ParameterizedTest
+    @EnumSource(names = {"INT8", "INT8_DYNAMIC"})
+    void whereGradientsEndEightBitsMoveNoFurtherThanFp32(StateFormat format) {
+        double lr = 0.4;
+        AdamW group = AdamW.defaults().learningRate(lr).betas(0.8, 0.95).weightDecay(0);
+        double[] full = movement(group);
+        double[] small = movement(group.state(format));
+        for (int i = 0; i < full.length; i++) {
+            assertTrue(
+                    small[i] <= 1.5 * full[i] + lr,
+                    "element " + i + " moved by " + small[i] + ", with FP32 state by " + full[i]);
+        }
+        assertTrue(Arrays.stream(full).max().orElseThrow() > 2 * lr, "FP32 state hardly moves either");
+    }
+
+    /** The way of each weight in a step with gradients of nine decades and 50 without. */
+    private double[] movement(AdamW group) {
+        int count = 40 * 64;
+        double[] way = new double[count];
+        try (Tensor weights = device.allocate(Purpose.WEIGHTS, "wte", ElementType.F32, Shape.of(40, 64));
+                Tensor gradient = device.allocate(Purpose.GRADIENTS, "wte", ElementType.F32, Shape.of(40, 64));
+                Optimizer optimizer = Optimizer.builder(device).group(group).build()) {
+            optimizer.add(Parameter.of(ParameterKind.EMBEDDING, weights, gradient));
+            float[] dense = new float[count];
+            for (int i = 0; i < count; i++) {
+                dense[i] = (float) ((i % 2 == 0 ? 1 : -1) * Math.pow(10, -9.0 * (i % 61) / 60));
+            }
+            gradient.copyFrom(dense);
+            float[] before = weights.toFloatArray();
+            for (int step = 0; step < 51; step++) {
+                optimizer.step();
+                gradient.copyFrom(new float[count]);
+                float[] after = weights.toFloatArray();
+                for (int i = 0; i < count; i++) {
+                    way[i] += Math.abs(after[i] - before[i]);
+                }
+                before = after;
+            }
+        }
+        return way;
+    }
+
     @ParameterizedTest
     @EnumSource(names = {"FP32", "INT8", "INT8_DYNAMIC"})
     void theBitsAreTheSameForAnyNumberOfThreads(StateFormat format) {
