@@ -38,6 +38,10 @@ public record Preset(String name, String tokenizer, GptConfig model, TrainConfig
             TrainConfig training = training(read);
             refuseWhatIsNotBuilt(read);
             read.requireNoOthers();
+            if ((long) training.batch() * model.context() > Integer.MAX_VALUE) {
+                throw read.refused(
+                        "batch", training.batch(), "times context (" + model.context() + ") it must be below 2^31");
+            }
             return new Preset(name, tokenizer, model, training);
         } catch (IllegalArgumentException e) {
             String message = String.valueOf(e.getMessage());

@@ -46,7 +46,7 @@ public final class TextFile {
         }
         if (bytes.length == MAX_BYTES) {
             throw new IllegalArgumentException(
-                    "'" + file + "' has more than 2 GiB of text; train on a part of it, for example with split -b 1G");
+                    "'" + file + "' has more than 2 GiB of text; train on a part of it, for example with split -C 1G");
         }
         requireText("'" + file + "'", bytes);
         return bytes;

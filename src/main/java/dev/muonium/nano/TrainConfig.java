@@ -82,6 +82,10 @@ public record TrainConfig(
         requireRange("sample_tokens", sampleTokens, 0, 1 << 20);
         requireRange("sample_temperature", sampleTemperature, 0, 100);
         requireRange("sample_top_k", sampleTopK, 0, 1 << 24);
+        if (sampleTokens > 0 && samplePrompt.isEmpty()) {
+            throw new IllegalArgumentException(
+                    "sample_prompt is empty; it must hold at least one character, or set sample_tokens to 0");
+        }
     }
 
     /** The same with another number of steps. */

@@ -51,6 +51,20 @@ final class PresetTest {
     }
 
     @Test
+    void refusesWhatWouldFailOnlyAfterTheTraining() {
+        assertEquals(
+                "preset 'mine': sample_prompt is empty; it must hold at least one character, or set sample_tokens to 0",
+                refusal("sample_prompt", ""));
+        Map<String, Object> keys = new HashMap<>(LEAST);
+        keys.put("batch", 65_536L);
+        keys.put("context", 65_536L);
+        assertEquals(
+                "preset 'mine': batch is 65536; times context (65536) it must be below 2^31",
+                assertThrows(IllegalArgumentException.class, () -> Preset.of("mine", keys))
+                        .getMessage());
+    }
+
+    @Test
     void refusesATechniqueThatIsNotBuiltByItsName() {
         assertEquals(
                 "preset 'mine': use_galore is true; GaLore is not part of this version; remove the key or set it to"

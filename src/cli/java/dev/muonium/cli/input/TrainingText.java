@@ -36,7 +36,8 @@ public record TrainingText(String name, byte[] utf8) {
      */
     public static TrainingText read(Path file) {
         try {
-            return new TrainingText(file.getFileName().toString(), TextFile.read(file));
+            byte[] text = TextFile.read(file); // a file, so that it has a name
+            return new TrainingText(file.getFileName().toString(), text);
         } catch (IllegalArgumentException e) {
             throw new UserMistake(String.valueOf(e.getMessage()), e);
         }
