@@ -3,18 +3,21 @@ package dev.muonium.device;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.DigestOutputStream;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -23,10 +26,14 @@ import java.util.stream.Stream;
  * The per-user folder where the dynamic linker finds the libraries of a {@link NativeBundle}: one subfolder per contents,
  * so that two versions of Muonium never share one.
  *
- * <p>A library is written to a temporary sibling, checked against its SHA-256 and renamed, so that another process sees
- * all of it or nothing. A library that is there already is taken if its size is right: the folder is writable by its owner
- * alone, and reading 90 MB again at every start would cost more than loading them. Folders that no process has used for
- * {@value #STALE_DAYS} days are removed when a new one is made.
+ * <p>A library is written to a temporary sibling, checked against its SHA-256, brought to the disk and renamed, so that
+ * another process sees all of it or nothing, and a crash of the system leaves all of it or nothing. A library that is there
+ * already is taken if its size is right: the folder is writable by its owner alone, and reading 90 MB again at every start
+ * would cost more than loading them. Should it then not load, {@link #mend} looks closer.
+ *
+ * <p>Folders that no process has used for {@value #STALE_DAYS} days are removed when a new one is made. Removing is best
+ * effort: others may do the same at the same time, and it keeps nobody from loading. Nor does a folder that can only be read,
+ * as long as it is complete.
  */
 final class NativeCache {
     private static final int STALE_DAYS = 30;
@@ -53,14 +60,31 @@ final class NativeCache {
                 extract(bundle, entry, library);
             }
         }
+        removeAbandoned(folder);
         if (isNew) {
             removeStale(folder);
         }
         return folder;
     }
 
+    /**
+     * Extracts a library again if it is not what the bundle has: for one of the right size that cannot be loaded.
+     *
+     * @param library a file of a folder that {@link #provide} returned
+     * @return whether it was replaced
+     */
+    static boolean mend(NativeBundle bundle, Path library) throws IOException {
+        for (NativeBundle.Entry entry : bundle.entries()) {
+            if (library.endsWith(entry.file()) && !sha256(library).equals(entry.sha256())) {
+                extract(bundle, entry, library);
+                return true;
+            }
+        }
+        return false;
+    }
+
     private static void makePrivate(Path folder) throws IOException {
-        if (!Files.isDirectory(folder)) {
+        if (!Files.exists(folder, NOFOLLOW)) {
             Path parent = folder.getParent();
             if (parent != null) {
                 Files.createDirectories(parent);
@@ -69,23 +93,30 @@ final class NativeCache {
                 Files.createDirectory(
                         folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
             } catch (FileAlreadyExistsException e) {
-                if (!Files.isDirectory(folder)) {
-                    throw new IOException(folder + " is not a folder", e);
-                }
+                // Another process was faster; what it made is looked at like any other.
             }
         }
         requirePrivate(folder);
     }
 
-    /** Whoever can write to the folder can run code in this process. */
+    /**
+     * Whoever can write to the folder can run code in this process. So can whoever made a symbolic link in its place, by
+     * pointing it elsewhere after this: links are not followed.
+     */
     private static void requirePrivate(Path folder) throws IOException {
-        Object owner = Files.getAttribute(folder, "unix:uid");
+        if (Files.isSymbolicLink(folder)) {
+            throw new IOException(folder + " is a symbolic link; name the folder itself");
+        }
+        if (!Files.isDirectory(folder, NOFOLLOW)) {
+            throw new IOException(folder + " is not a folder");
+        }
+        Object owner = Files.getAttribute(folder, "unix:uid", NOFOLLOW);
         Object self = Files.getAttribute(Path.of("/proc/self"), "unix:uid");
         if (!owner.equals(self)) {
             throw new IOException(folder + " belongs to the user with the id " + owner
                     + ", not to the one that runs this" + " process (" + self + ")");
         }
-        Set<PosixFilePermission> permissions = Files.getPosixFilePermissions(folder);
+        Set<PosixFilePermission> permissions = Files.getPosixFilePermissions(folder, NOFOLLOW);
         if (permissions.contains(PosixFilePermission.GROUP_WRITE)
                 || permissions.contains(PosixFilePermission.OTHERS_WRITE)) {
             throw new IOException(folder + " can be written by other users ("
@@ -115,9 +146,11 @@ final class NativeCache {
         try {
             String sha256;
             try (InputStream in = bundle.open(entry);
+                    FileChannel file = FileChannel.open(temporary, StandardOpenOption.WRITE);
                     DigestOutputStream out =
-                            new DigestOutputStream(Files.newOutputStream(temporary), NativeBundle.sha256())) {
+                            new DigestOutputStream(Channels.newOutputStream(file), NativeBundle.sha256())) {
                 in.transferTo(out);
+                file.force(true); // else the name can reach the disk before the contents
                 sha256 = NativeBundle.hex(out.getMessageDigest().digest());
             }
             if (!sha256.equals(entry.sha256())) {
@@ -130,42 +163,71 @@ final class NativeCache {
         }
     }
 
-    private static void markUsed(Path folder) throws IOException {
-        Files.setLastModifiedTime(folder, FileTime.from(Instant.now()));
+    private static void markUsed(Path folder) {
+        bestEffort(() -> Files.setLastModifiedTime(folder, FileTime.from(Instant.now())));
     }
 
-    private void removeStale(Path used) throws IOException {
+    private void removeStale(Path used) {
         for (Path folder : list(root)) {
             if (folder.equals(used)
                     || !Files.isDirectory(folder, NOFOLLOW)
                     || !isId(folder.getFileName().toString())) {
                 continue;
             }
-            boolean stale = isOlder(folder, Duration.ofDays(STALE_DAYS));
-            for (Path file : list(folder)) {
-                if (stale || (file.toString().endsWith(TEMPORARY) && isOlder(file, ABANDONED))) {
-                    Files.deleteIfExists(file);
-                }
-            }
-            if (stale) {
-                Files.deleteIfExists(folder);
+            if (isOlder(folder, Duration.ofDays(STALE_DAYS))) {
+                list(folder).forEach(NativeCache::remove);
+                remove(folder);
+            } else {
+                removeAbandoned(folder);
             }
         }
+    }
+
+    /** What a process that was ended in the middle of extracting left. */
+    private static void removeAbandoned(Path folder) {
+        for (Path file : list(folder)) {
+            if (file.toString().endsWith(TEMPORARY) && isOlder(file, ABANDONED)) {
+                remove(file);
+            }
+        }
+    }
+
+    private static void remove(Path path) {
+        bestEffort(() -> Files.deleteIfExists(path));
     }
 
     private static boolean isId(String name) {
         return name.matches("[0-9a-f]{32}");
     }
 
-    private static boolean isOlder(Path path, Duration age) throws IOException {
-        return Files.getLastModifiedTime(path, NOFOLLOW)
-                .toInstant()
-                .isBefore(Instant.now().minus(age));
+    private static boolean isOlder(Path path, Duration age) {
+        try {
+            return Files.getLastModifiedTime(path, NOFOLLOW)
+                    .toInstant()
+                    .isBefore(Instant.now().minus(age));
+        } catch (IOException e) {
+            return false; // somebody else removed it
+        }
     }
 
-    private static List<Path> list(Path folder) throws IOException {
+    private static List<Path> list(Path folder) {
         try (Stream<Path> children = Files.list(folder)) {
-            return new ArrayList<>(children.toList());
+            return children.toList();
+        } catch (IOException | UncheckedIOException e) {
+            return List.of();
+        }
+    }
+
+    /** Housekeeping that may fail: the folder can be read-only, or another process may do the same. */
+    private interface Housekeeping {
+        void run() throws IOException;
+    }
+
+    private static void bestEffort(Housekeeping work) {
+        try {
+            work.run();
+        } catch (IOException e) {
+            // What is left is tried again by the next process.
         }
     }
 }

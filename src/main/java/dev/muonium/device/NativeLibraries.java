@@ -6,6 +6,7 @@ import dev.muonium.bindings.NativeSymbols;
 import dev.muonium.bindings.dnnl.Dnnl;
 import dev.muonium.bindings.dnnl.dnnl_version_t;
 import dev.muonium.bindings.mu.Muonium;
+import dev.muonium.bindings.openmp.OpenMp;
 import java.io.IOException;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -13,11 +14,13 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.lang.reflect.Method;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.CodeSource;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -71,6 +74,12 @@ final class NativeLibraries {
                     "the CPU device is not available on " + settings.platform() + ": " + e.getMessage(), e);
         } catch (IllegalCallerException e) {
             return new Outcome.Failed(nativeAccessDenied(), e);
+        } catch (RuntimeException | LinkageError e) {
+            // Thrown from here, it would be lost: a class that failed to initialize says so only once.
+            return new Outcome.Failed(
+                    "the CPU device is not available on " + settings.platform() + ": " + e
+                            + " while the native libraries were loaded",
+                    e);
         }
     }
 
@@ -93,7 +102,7 @@ final class NativeLibraries {
         Path folder = locate(settings);
         List<SymbolLookup> symbols = new ArrayList<>();
         for (NativeLibrary library : ORDER) {
-            symbols.add(open(folder.resolve(library.soname())));
+            symbols.add(open(settings, folder.resolve(library.soname())));
         }
         // oneDNN's lookup also finds what oneDNN itself depends on. When another copy of libgomp was in the process
         // before, that
@@ -101,6 +110,9 @@ final class NativeLibraries {
         SymbolLookup dnnl = symbols.get(1);
         SymbolLookup muonium = symbols.get(2);
         requireAbi(muonium, folder.resolve(NativeLibrary.MUONIUM.soname()));
+        requireFunctions(NativeLibrary.OPENMP, OpenMp.class, dnnl, folder.resolve(NativeLibrary.OPENMP.soname()));
+        requireFunctions(NativeLibrary.DNNL, Dnnl.class, dnnl, folder.resolve(NativeLibrary.DNNL.soname()));
+        requireFunctions(NativeLibrary.MUONIUM, Muonium.class, muonium, folder.resolve(NativeLibrary.MUONIUM.soname()));
         NativeSymbols.install(NativeLibrary.OPENMP, dnnl);
         NativeSymbols.install(NativeLibrary.DNNL, dnnl);
         NativeSymbols.install(NativeLibrary.MUONIUM, muonium);
@@ -174,9 +186,9 @@ final class NativeLibraries {
                 first);
     }
 
-    private static SymbolLookup open(Path library) throws CannotLoad {
+    private static SymbolLookup open(NativeSettings settings, Path library) throws CannotLoad {
         try {
-            return DynamicLinker.open(library);
+            return openOrMend(settings, library);
         } catch (DynamicLinker.CannotOpen e) {
             throw new CannotLoad(
                     "the dynamic linker cannot load " + library + " (" + e.getMessage() + "); it needs glibc and"
@@ -184,6 +196,48 @@ final class NativeLibraries {
                             + NativeSettings.CACHE + "=FOLDER, or name one that has the libraries with -D"
                             + NativeSettings.LIBRARY_PATH + "=FOLDER)",
                     e);
+        }
+    }
+
+    /** A library of the cache was checked by its size alone; when it cannot be loaded, by its contents. */
+    private static SymbolLookup openOrMend(NativeSettings settings, Path library) throws DynamicLinker.CannotOpen {
+        try {
+            return DynamicLinker.open(library);
+        } catch (DynamicLinker.CannotOpen e) {
+            if (settings.libraryPath() != null) {
+                throw e;
+            }
+            try {
+                if (!NativeCache.mend(NativeBundle.forPlatform(settings.platform()), library)) {
+                    throw e;
+                }
+            } catch (IOException cannotMend) {
+                e.addSuppressed(cannotMend);
+                throw e;
+            }
+            return DynamicLinker.open(library);
+        }
+    }
+
+    /**
+     * Every function of the bindings, before one is called for the first time: there, a missing one would be a linkage error
+     * in the middle of somebody's work, and after the first time one without a reason.
+     */
+    private static void requireFunctions(NativeLibrary library, Class<?> bindings, SymbolLookup symbols, Path path)
+            throws CannotLoad {
+        String suffix = "$address"; // jextract makes a method of that name for each function
+        List<String> missing = Arrays.stream(bindings.getMethods())
+                .map(Method::getName)
+                .filter(name -> name.endsWith(suffix))
+                .map(name -> name.substring(0, name.length() - suffix.length()))
+                .filter(name -> symbols.find(name).isEmpty())
+                .sorted()
+                .toList();
+        if (!missing.isEmpty()) {
+            throw new CannotLoad(
+                    path + " has no function " + String.join(", ", missing) + ": it is not the " + library.title()
+                            + " that the classes of Muonium in " + ownLocation() + " were made for",
+                    null);
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.muonium.device;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -106,6 +107,73 @@ final class NativeCacheTest {
         assertFalse(Files.exists(stale));
         assertEquals(Set.of("libdnnl.so.3"), names(recent));
         assertTrue(Files.exists(foreign));
+    }
+
+    @Test
+    void cleansUpAsFarAsItCan() throws IOException {
+        Path stale = Files.createDirectory(temporary.resolve("0123456789abcdef0123456789abcdef"));
+        Path stray = Files.createDirectory(stale.resolve("stray"));
+        Files.writeString(stray.resolve("file"), "not ours");
+        Path library = Files.writeString(stale.resolve("libdnnl.so.3"), "old");
+        age(stale, Duration.ofDays(31));
+
+        new NativeCache(temporary).provide(bundle());
+
+        assertTrue(Files.exists(stray.resolve("file")));
+        assertFalse(Files.exists(library));
+    }
+
+    @Test
+    void removesWhatWasAbandonedInItsOwnFolder() throws IOException {
+        Path folder = new NativeCache(temporary).provide(bundle());
+        Path abandoned = Files.writeString(folder.resolve("libdnnl.so.3-1.tmp"), "abandoned");
+        Files.writeString(folder.resolve("libdnnl.so.3-2.tmp"), "being written");
+        age(abandoned, Duration.ofHours(2));
+
+        new NativeCache(temporary).provide(bundle());
+
+        Set<String> expected = new TreeSet<>(FILES);
+        expected.add("libdnnl.so.3-2.tmp");
+        assertEquals(expected, names(folder));
+    }
+
+    @Test
+    void aCompleteFolderMayBeReadOnly() throws IOException {
+        Path folder = new NativeCache(temporary).provide(bundle());
+        Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("r-x------"));
+        Files.setPosixFilePermissions(temporary, PosixFilePermissions.fromString("r-x------"));
+        try {
+            assertEquals(folder, new NativeCache(temporary).provide(bundle()));
+        } finally {
+            Files.setPosixFilePermissions(temporary, PosixFilePermissions.fromString("rwx------"));
+            Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwx------"));
+        }
+    }
+
+    /** Its maker could point it elsewhere between the check and the loading. */
+    @Test
+    void refusesSymbolicLinks() throws IOException {
+        Path target = Files.createDirectory(temporary.resolve("target"));
+        Path root = Files.createSymbolicLink(temporary.resolve("link"), target);
+
+        IOException refusal = assertThrows(IOException.class, () -> new NativeCache(root).provide(bundle()));
+
+        assertEquals(root + " is a symbolic link; name the folder itself", refusal.getMessage());
+        assertEquals(Set.of(), names(target));
+    }
+
+    @Test
+    void mendsByContentsOnly() throws IOException {
+        Path library = new NativeCache(temporary).provide(bundle()).resolve("libgomp.so.1");
+        assertFalse(NativeCache.mend(bundle(), library));
+        byte[] contents = Files.readAllBytes(library);
+        byte[] damaged = contents.clone();
+        damaged[contents.length / 2] ^= 1;
+        Files.write(library, damaged);
+
+        assertTrue(NativeCache.mend(bundle(), library));
+
+        assertArrayEquals(contents, Files.readAllBytes(library));
     }
 
     private static void age(Path path, Duration age) throws IOException {

@@ -1,5 +1,6 @@
 package dev.muonium.device;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -77,6 +78,48 @@ final class NativeLibrariesTest {
     }
 
     @Test
+    void namesTheFunctionsThatALibraryLacks() throws Exception {
+        Path libraries = provide();
+        Path stub = libraries.resolve("libdnnl.so.3");
+        Files.delete(stub);
+        compile(Files.writeString(temporary.resolve("stub.c"), "void nothing(void) {}\n"), stub);
+
+        List<String> lines = open(ALLOWED, "-Dmuonium.library.path=" + libraries);
+
+        assertTrue(
+                lines.get(0).startsWith("DeviceUnavailableException: the CPU device is not available"), lines.get(0));
+        assertTrue(lines.get(0).contains("has no function omp_get_"), lines.get(0));
+        assertEquals(lines.get(0), lines.get(1));
+
+        Files.delete(stub);
+        Path own = libraries.resolve("libmuonium.so");
+        Files.delete(own);
+        Files.createSymbolicLink(stub, shared().resolve("libdnnl.so.3").toAbsolutePath());
+        compile(Files.writeString(temporary.resolve("old.c"), "int mu_abi_version(void) { return 1; }\n"), own);
+
+        lines = open(ALLOWED, "-Dmuonium.library.path=" + libraries);
+
+        assertTrue(lines.get(0).contains(own + " has no function mu_"), lines.get(0));
+        assertEquals(lines.get(0), lines.get(1));
+    }
+
+    /** Of the right size, as after a crash of the system: only loading it, or reading all of it, can tell. */
+    @Test
+    void mendsALibraryOfTheCacheThatCannotBeLoaded() throws Exception {
+        Path cache = temporary.resolve("cache");
+        Path library = new NativeCache(cache)
+                .provide(NativeBundle.forPlatform("linux-x86_64"))
+                .resolve("libgomp.so.1");
+        byte[] contents = Files.readAllBytes(library);
+        Files.write(library, new byte[contents.length]);
+
+        List<String> lines = open(ALLOWED, "-Dmuonium.cache=" + cache, "-Dmuonium.simd=scalar");
+
+        assertTrue(lines.get(0).startsWith("cpu (scalar, 1 thread) "), lines.get(0));
+        assertArrayEquals(contents, Files.readAllBytes(library));
+    }
+
+    @Test
     void passesOnWhyTheDynamicLinkerRefuses() throws Exception {
         Path libraries = provide();
         Files.delete(libraries.resolve("libmuonium.so"));
@@ -139,14 +182,18 @@ final class NativeLibrariesTest {
 
     /** A folder with the libraries, which the test may spoil: the large one is a link to what the tests use. */
     private Path provide() throws IOException {
-        Path shared = new NativeCache(Path.of(System.getProperty("muonium.cache", "target/native-cache")))
-                .provide(NativeBundle.forPlatform("linux-x86_64"));
+        Path shared = shared();
         Path folder = Files.createDirectory(temporary.resolve("libraries"));
         for (String library : List.of("libgomp.so.1", "libdnnl.so.3", "libmuonium.so")) {
             Files.createSymbolicLink(
                     folder.resolve(library), shared.resolve(library).toAbsolutePath());
         }
         return folder;
+    }
+
+    private static Path shared() throws IOException {
+        return new NativeCache(Path.of(System.getProperty("muonium.cache", "target/native-cache")))
+                .provide(NativeBundle.forPlatform("linux-x86_64"));
     }
 
     private static void compile(Path source, Path library) throws IOException, InterruptedException {
