@@ -39,9 +39,19 @@ public final class CpuDevice extends Device {
         this.workers = options.executor == null
                 ? Workers.create(options.threads)
                 : Workers.on(options.executor, options.threads);
-        this.context = NativeContext.open(tier);
+        this.context = openContext(tier, workers);
         this.kernels = new NativeKernels(context, memory);
         this.networkKernels = new NetworkKernels(context);
+    }
+
+    /** Nobody else could end the workers of a device that was not opened. */
+    private static NativeContext openContext(CpuTier tier, Workers workers) {
+        try {
+            return NativeContext.open(tier);
+        } catch (RuntimeException | Error e) {
+            workers.close();
+            throw e;
+        }
     }
 
     private static CpuTier requireRunnable(CpuTier asked, CpuTier best) {
@@ -182,12 +192,14 @@ public final class CpuDevice extends Device {
     }
 
     @Override
-    public synchronized void close() {
-        if (closed) {
-            return;
-        }
+    public void close() {
+        workers.close(); // not under the lock: it waits for tasks, which may ask this device for a product
+        free();
+    }
+
+    /** Each step does nothing if it is done already, so that a close that failed can be called again. */
+    private synchronized void free() {
         closed = true;
-        workers.close();
         if (oneDnn != null) {
             oneDnn.close();
         }

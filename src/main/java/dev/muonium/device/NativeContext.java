@@ -55,9 +55,9 @@ final class NativeContext implements AutoCloseable {
     }
 
     @Override
-    public void close() {
-        if (!closed) {
-            closed = true;
+    public synchronized void close() {
+        closed = true;
+        if (arena.scope().isAlive()) { // still after a close that another thread's call kept from its end
             arena.close();
         }
     }

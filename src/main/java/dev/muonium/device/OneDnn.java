@@ -17,7 +17,8 @@ import org.jspecify.annotations.Nullable;
  * that a use after close is an {@link IllegalStateException} and never reaches freed memory.
  *
  * <p>oneDNN compiles its kernels for an instruction set that is fixed when it is first used in a process. The first device
- * that multiplies fixes it to its own tier; on a device of another tier products are then refused.
+ * that multiplies fixes it to its own tier; on a device of another tier products are then refused. This class may be there
+ * more than once, in several class loaders, and oneDNN only once: so oneDNN is asked what came of it.
  */
 final class OneDnn implements AutoCloseable {
     /** The tier that oneDNN was fixed to; guarded by the class. */
@@ -32,11 +33,18 @@ final class OneDnn implements AutoCloseable {
 
     private OneDnn(CpuTier tier, int workers, Allocator allocator) {
         this.tier = tier;
-        this.engine = create(
-                "dnnl_engine_create", OneDnn::destroyEngine, out -> Dnnl.dnnl_engine_create(out, Dnnl.dnnl_cpu(), 0));
         this.lanes = new OneDnnLane[workers];
-        for (int i = 0; i < workers; i++) {
-            lanes[i] = new OneDnnLane(this, allocator, i);
+        try {
+            this.engine = create(
+                    "dnnl_engine_create",
+                    OneDnn::destroyEngine,
+                    out -> Dnnl.dnnl_engine_create(out, Dnnl.dnnl_cpu(), 0));
+            for (int i = 0; i < workers; i++) {
+                lanes[i] = new OneDnnLane(this, allocator, i);
+            }
+        } catch (RuntimeException | Error e) {
+            arena.close(); // the engine and the streams; no lane has a scratchpad yet
+            throw e;
         }
     }
 
@@ -52,8 +60,14 @@ final class OneDnn implements AutoCloseable {
 
     private static synchronized void fix(CpuTier tier, CpuTier best) {
         if (fixedTo == null) {
-            if (tier != best) {
-                check(Dnnl.dnnl_set_max_cpu_isa(isa(tier)), "dnnl_set_max_cpu_isa");
+            // It refuses when it was set or used before. Whether that was to the same tier, the next question tells.
+            int status = tier == best ? Dnnl.dnnl_success() : Dnnl.dnnl_set_max_cpu_isa(isa(tier));
+            int effective = Dnnl.dnnl_get_effective_cpu_isa();
+            if (tierOf(effective) != tier) {
+                throw fixedElsewhere(tier, effective);
+            }
+            if (status != Dnnl.dnnl_success() && status != Dnnl.dnnl_invalid_arguments()) {
+                check(status, "dnnl_set_max_cpu_isa");
             }
             fixedTo = tier;
         } else if (fixedTo != tier) {
@@ -62,6 +76,21 @@ final class OneDnn implements AutoCloseable {
                     + " device of tier " + tier + " has no matrix products; use one tier per process (system property "
                     + CpuTier.PROPERTY + ")");
         }
+    }
+
+    private static IllegalStateException fixedElsewhere(CpuTier tier, int isa) {
+        return new IllegalStateException("oneDNN keeps the instruction set 0x" + Integer.toHexString(isa) + " (tier "
+                + tierOf(isa) + ") in this process, to which another class loader's Muonium, other code or the variable"
+                + " ONEDNN_MAX_CPU_ISA fixed it, so a device of tier " + tier + " has no matrix products; use tier "
+                + tierOf(isa) + " (system property " + CpuTier.PROPERTY + ")");
+    }
+
+    /** The numbers of oneDNN's instruction sets contain the bits of those that they include. */
+    static CpuTier tierOf(int isa) {
+        if ((isa & Dnnl.dnnl_cpu_isa_avx512_core()) == Dnnl.dnnl_cpu_isa_avx512_core()) {
+            return CpuTier.AVX512;
+        }
+        return (isa & Dnnl.dnnl_cpu_isa_avx2()) == Dnnl.dnnl_cpu_isa_avx2() ? CpuTier.AVX2 : CpuTier.SCALAR;
     }
 
     private static int isa(CpuTier tier) {
@@ -109,11 +138,11 @@ final class OneDnn implements AutoCloseable {
 
     @Override
     public synchronized void close() {
-        if (!closed) {
-            closed = true;
-            for (OneDnnLane lane : lanes) {
-                lane.close();
-            }
+        closed = true;
+        for (OneDnnLane lane : lanes) {
+            lane.close(); // waits for its run
+        }
+        if (arena.scope().isAlive()) {
             arena.close(); // in the reverse order of creation: products, streams, engine
         }
     }
@@ -126,11 +155,16 @@ final class OneDnn implements AutoCloseable {
 
     /** A handle that lives until this is closed. */
     MemorySegment create(String function, Consumer<MemorySegment> destroy, Creation creation) {
-        return handle(function, creation).reinterpret(arena, destroy);
+        return create(arena, function, destroy, creation);
+    }
+
+    /** A handle that lives until {@code owner} closes. */
+    static MemorySegment create(Arena owner, String function, Consumer<MemorySegment> destroy, Creation creation) {
+        return handle(function, creation).reinterpret(owner, destroy);
     }
 
     /** A handle that the caller destroys. */
-    static MemorySegment handle(String function, Creation creation) {
+    private static MemorySegment handle(String function, Creation creation) {
         try (Arena temporary = Arena.ofConfined()) {
             MemorySegment out = temporary.allocate(ValueLayout.ADDRESS);
             check(creation.into(out), function);

@@ -191,33 +191,43 @@ final class OneDnnMatmul implements Matmul {
         OneDnn.check(Dnnl.dnnl_primitive_destroy(handle), "dnnl_primitive_destroy");
     }
 
+    private static void destroyDescription(MemorySegment handle) {
+        OneDnn.check(Dnnl.dnnl_primitive_desc_destroy(handle), "dnnl_primitive_desc_destroy");
+    }
+
+    private static void destroyLayout(MemorySegment handle) {
+        OneDnn.check(Dnnl.dnnl_memory_desc_destroy(handle), "dnnl_memory_desc_destroy");
+    }
+
+    private static void destroyAttributes(MemorySegment handle) {
+        OneDnn.check(Dnnl.dnnl_primitive_attr_destroy(handle), "dnnl_primitive_attr_destroy");
+    }
+
+    private static void destroyPostOperations(MemorySegment handle) {
+        OneDnn.check(Dnnl.dnnl_post_ops_destroy(handle), "dnnl_post_ops_destroy");
+    }
+
     /** The descriptors that a primitive is made from; needed no longer once it is. */
-    private record Description(
-            MemorySegment a, MemorySegment b, MemorySegment c, MemorySegment attributes, MemorySegment primitive)
+    private record Description(Arena arena, MemorySegment a, MemorySegment b, MemorySegment c, MemorySegment primitive)
             implements AutoCloseable {
 
         static Description of(OneDnn oneDnn, MatmulSpec spec) {
-            MemorySegment a = layout(spec.aType(), spec.m(), spec.k(), spec.transA(), spec.lda());
-            MemorySegment b = layout(spec.bType(), spec.k(), spec.n(), spec.transB(), spec.ldb());
-            MemorySegment c = layout(spec.cType(), spec.m(), spec.n(), false, spec.ldc());
-            MemorySegment attributes = attributes(spec);
+            Arena arena = Arena.ofConfined();
             try {
-                return new Description(a, b, c, attributes, primitive(oneDnn, spec, a, b, c, attributes));
-            } catch (RuntimeException e) {
-                destroy(a, b, c, attributes);
+                MemorySegment a = layout(arena, spec.aType(), spec.m(), spec.k(), spec.transA(), spec.lda());
+                MemorySegment b = layout(arena, spec.bType(), spec.k(), spec.n(), spec.transB(), spec.ldb());
+                MemorySegment c = layout(arena, spec.cType(), spec.m(), spec.n(), false, spec.ldc());
+                return new Description(arena, a, b, c, primitive(arena, oneDnn, spec, a, b, c));
+            } catch (RuntimeException | Error e) {
+                arena.close(); // what was made until then
                 throw e;
             }
         }
 
         private static MemorySegment primitive(
-                OneDnn oneDnn,
-                MatmulSpec spec,
-                MemorySegment a,
-                MemorySegment b,
-                MemorySegment c,
-                MemorySegment attributes) {
-            try (Arena arena = Arena.ofConfined()) {
-                MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+                Arena arena, OneDnn oneDnn, MatmulSpec spec, MemorySegment a, MemorySegment b, MemorySegment c) {
+            MemorySegment attributes = attributes(arena, spec);
+            return OneDnn.create(arena, "dnnl_matmul_primitive_desc_create", OneDnnMatmul::destroyDescription, out -> {
                 int status = Dnnl.dnnl_matmul_primitive_desc_create(
                         out, oneDnn.engine(), a, b, MemorySegment.NULL, c, attributes);
                 if (status == Dnnl.dnnl_unimplemented()) {
@@ -226,38 +236,41 @@ final class OneDnnMatmul implements Matmul {
                                     + spec.cType() + " for this processor at tier " + oneDnn.tier()
                                     + "; use F32, or a processor with AVX-512 for BF16");
                 }
-                OneDnn.check(status, "dnnl_matmul_primitive_desc_create");
-                return out.get(ValueLayout.ADDRESS, 0);
-            }
+                return status;
+            });
         }
 
         /** {@code op(X)} as rows × cols: a transpose is nothing but exchanged strides. */
-        private static MemorySegment layout(ElementType type, long rows, long cols, boolean transposed, long ld) {
-            try (Arena arena = Arena.ofConfined()) {
-                MemorySegment extents = arena.allocateFrom(ValueLayout.JAVA_LONG, rows, cols);
-                MemorySegment strides =
-                        arena.allocateFrom(ValueLayout.JAVA_LONG, transposed ? 1 : ld, transposed ? ld : 1);
-                return OneDnn.handle(
-                        "dnnl_memory_desc_create_with_strides",
-                        out -> Dnnl.dnnl_memory_desc_create_with_strides(out, 2, extents, OneDnn.code(type), strides));
-            }
+        private static MemorySegment layout(
+                Arena arena, ElementType type, long rows, long cols, boolean transposed, long ld) {
+            MemorySegment extents = arena.allocateFrom(ValueLayout.JAVA_LONG, rows, cols);
+            MemorySegment strides = arena.allocateFrom(ValueLayout.JAVA_LONG, transposed ? 1 : ld, transposed ? ld : 1);
+            return OneDnn.create(
+                    arena,
+                    "dnnl_memory_desc_create_with_strides",
+                    OneDnnMatmul::destroyLayout,
+                    out -> Dnnl.dnnl_memory_desc_create_with_strides(out, 2, extents, OneDnn.code(type), strides));
         }
 
-        private static MemorySegment attributes(MatmulSpec spec) {
-            MemorySegment attributes = OneDnn.handle("dnnl_primitive_attr_create", Dnnl::dnnl_primitive_attr_create);
+        private static MemorySegment attributes(Arena arena, MatmulSpec spec) {
+            MemorySegment attributes = OneDnn.create(
+                    arena,
+                    "dnnl_primitive_attr_create",
+                    OneDnnMatmul::destroyAttributes,
+                    Dnnl::dnnl_primitive_attr_create);
             OneDnn.check(
                     Dnnl.dnnl_primitive_attr_set_scratchpad_mode(attributes, Dnnl.dnnl_scratchpad_mode_user()),
                     "dnnl_primitive_attr_set_scratchpad_mode");
             OneDnn.check(
                     Dnnl.dnnl_primitive_attr_set_deterministic(attributes, 1), "dnnl_primitive_attr_set_deterministic");
             if (spec.accumulate()) {
-                MemorySegment sum = OneDnn.handle("dnnl_post_ops_create", Dnnl::dnnl_post_ops_create);
+                MemorySegment sum = OneDnn.create(
+                        arena, "dnnl_post_ops_create", OneDnnMatmul::destroyPostOperations, Dnnl::dnnl_post_ops_create);
                 OneDnn.check(
                         Dnnl.dnnl_post_ops_append_sum(sum, 1, 0, Dnnl.dnnl_data_type_undef()),
                         "dnnl_post_ops_append_sum");
                 OneDnn.check(
                         Dnnl.dnnl_primitive_attr_set_post_ops(attributes, sum), "dnnl_primitive_attr_set_post_ops");
-                OneDnn.check(Dnnl.dnnl_post_ops_destroy(sum), "dnnl_post_ops_destroy");
             }
             return attributes;
         }
@@ -283,17 +296,9 @@ final class OneDnnMatmul implements Matmul {
             }
         }
 
-        private static void destroy(MemorySegment a, MemorySegment b, MemorySegment c, MemorySegment attributes) {
-            for (MemorySegment layout : new MemorySegment[] {a, b, c}) {
-                OneDnn.check(Dnnl.dnnl_memory_desc_destroy(layout), "dnnl_memory_desc_destroy");
-            }
-            OneDnn.check(Dnnl.dnnl_primitive_attr_destroy(attributes), "dnnl_primitive_attr_destroy");
-        }
-
         @Override
         public void close() {
-            OneDnn.check(Dnnl.dnnl_primitive_desc_destroy(primitive), "dnnl_primitive_desc_destroy");
-            destroy(a, b, c, attributes);
+            arena.close();
         }
     }
 }

@@ -47,8 +47,13 @@ public final class Workers implements AutoCloseable {
         for (int i = 0; i < helpers.length; i++) {
             helpers[i] = new Helper(i + 1);
         }
-        for (Helper helper : helpers) {
-            start(helper, executor);
+        try {
+            for (Helper helper : helpers) {
+                start(helper, executor);
+            }
+        } catch (RuntimeException | Error e) { // an error as well: the system may have no further thread
+            close(); // ends those that were started
+            throw e;
         }
     }
 
@@ -62,13 +67,9 @@ public final class Workers implements AutoCloseable {
         try {
             executor.execute(helper);
         } catch (RejectedExecutionException e) {
-            close(); // ends those that were started
             throw new IllegalArgumentException(
                     "the executor refused the job of worker " + helper.worker + " of " + count + ": " + e.getMessage(),
                     e);
-        } catch (RuntimeException e) {
-            close();
-            throw e;
         }
     }
 

@@ -114,6 +114,35 @@ final class CpuDeviceTest {
         assertEquals(0, device.ledger().total());
     }
 
+    /** The close waits for the task, so the task must not have to wait for the close. */
+    @Test
+    void closesWhileATaskAsksForAProduct() throws InterruptedException {
+        CpuDevice device = Device.cpu(1);
+        Thread closing = new Thread(device::close);
+        device.workers().run(1, (task, worker) -> {
+            closing.start();
+            while (closing.getState() != Thread.State.BLOCKED) {
+                Thread.onSpinWait();
+            }
+            assertEquals(
+                    8,
+                    device.matmul(MatmulSpec.f32(false, false, 8, 8, 1)).spec().m());
+        });
+        closing.join();
+        assertEquals(0, device.ledger().total());
+        assertThrows(IllegalStateException.class, () -> device.matmul(MatmulSpec.f32(false, false, 8, 8, 1)));
+    }
+
+    @Test
+    void aCloseThatWasRefusedCanBeCalledAgain() {
+        CpuDevice device = Device.cpu(2);
+        assertThrows(IllegalStateException.class, () -> device.workers().run(1, (task, worker) -> device.close()));
+        Matmul product = device.matmul(MatmulSpec.f32(false, false, 8, 8, 1)); // the device is as it was
+        assertEquals(8, product.spec().m());
+        device.close();
+        assertEquals(0, device.ledger().total());
+    }
+
     @Test
     void refusesThreadsOutOfRange() {
         assertThrows(IllegalArgumentException.class, () -> Device.cpu(0));

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -288,6 +289,31 @@ final class WorkersTest {
                                         2))
                         .getMessage());
         assertThrows(IllegalArgumentException.class, () -> Workers.create(0));
+    }
+
+    /** As when the system has no further thread, which is an error and not an exception. */
+    @Test
+    void endsTheThreadsThatItStartedWhenOneMoreCannotBe() throws InterruptedException {
+        List<Thread> started = new ArrayList<>();
+        OutOfMemoryError none = new OutOfMemoryError("unable to create native thread");
+        OutOfMemoryError failure = assertThrows(
+                OutOfMemoryError.class,
+                () -> Workers.on(
+                        job -> {
+                            if (started.size() == 2) {
+                                throw none;
+                            }
+                            Thread thread = new Thread(job);
+                            started.add(thread);
+                            thread.setDaemon(true);
+                            thread.start();
+                        },
+                        4));
+
+        assertEquals(none, failure);
+        for (Thread thread : started) {
+            assertTrue(thread.join(Duration.ofSeconds(30)), "a worker was left");
+        }
     }
 
     @Test
