@@ -23,12 +23,11 @@ import org.junit.jupiter.api.io.TempDir;
 final class ReadmeTest {
     private static final Path README = Path.of("README.md");
 
-    private static final String IMPORTS =
-            """
-            import dev.muonium.device.Device;
-            import dev.muonium.optim.*;
-            import java.lang.foreign.*;
-            """;
+    private static final String IMPORTS = """
+        import dev.muonium.device.Device;
+        import dev.muonium.optim.*;
+        import java.lang.foreign.*;
+        """;
 
     @Test
     void exampleCompilesAndRuns(@TempDir Path classes) throws Exception {
@@ -45,7 +44,8 @@ final class ReadmeTest {
                         List.of(new Source(source)))
                 .call();
         assertTrue(compiled, diagnostics::toString);
-        try (URLClassLoader loader = new URLClassLoader(new URL[] {classes.toUri().toURL()}, getClass().getClassLoader())) {
+        try (URLClassLoader loader = new URLClassLoader(
+                new URL[] {classes.toUri().toURL()}, getClass().getClassLoader())) {
             loader.loadClass("Example").getMethod("run").invoke(null);
         }
     }
