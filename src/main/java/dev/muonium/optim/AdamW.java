@@ -18,7 +18,7 @@ import dev.muonium.memory.BlockFormat;
  * @param learningRate lr, not negative
  * @param beta1 β₁, at least 0 and below 1
  * @param beta2 β₂, at least 0 and below 1
- * @param epsilon ε, positive
+ * @param epsilon ε, a normal number of FP32: at least 1.18e-38
  * @param weightDecay λ, not negative
  * @param state how m and v are stored
  * @param block elements per scale of 8-bit state, a power of two from 64 to 2048
@@ -40,7 +40,7 @@ public record AdamW(
         Ranges.requireLearningRate(name, learningRate);
         Ranges.requireDecayRate("beta1 of group '" + name + "'", beta1);
         Ranges.requireDecayRate("beta2 of group '" + name + "'", beta2);
-        Ranges.requirePositive("epsilon of group '" + name + "'", epsilon);
+        Ranges.requireNormal("epsilon of group '" + name + "'", epsilon);
         Ranges.requireWeightDecay(name, weightDecay);
         BlockFormat.requireBlock(block);
     }

@@ -17,9 +17,10 @@ final class AdamWPass {
         this.chunks = Chunks.of(slots);
     }
 
-    void run(double learningRateFactor, double gradientScale, long seed) {
+    /** All slots were prepared. */
+    void run(double gradientScale, long seed) {
         for (int i = 0; i < slots.size(); i++) {
-            slots.get(i).setScalars(learningRateFactor, gradientScale);
+            slots.get(i).setScalars(gradientScale);
             slots.get(i).keyRounding(seed);
         }
         device.workers().run(chunks.count(), task);

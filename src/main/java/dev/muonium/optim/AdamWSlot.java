@@ -9,39 +9,52 @@ import java.util.List;
 
 /** A parameter that AdamW updates, and its two moments. */
 final class AdamWSlot extends Slot {
+    private static final double LARGEST_ROOT = Math.sqrt(Float.MAX_VALUE);
+
     final AdamW spec;
     final QuantizedTensor m;
     final QuantizedTensor v;
     final AdamWParameters scalars;
+    private double learningRate;
 
     AdamWSlot(Device device, Parameter parameter, ParameterGroup group, AdamW spec, WeightRounding rounding) {
         super(device, parameter, group, rounding);
         this.spec = spec;
         try {
             this.m = allocate(device, "exp_avg", spec.mFormat());
-        } catch (RuntimeException e) {
-            super.close();
-            throw e;
-        }
-        try {
             this.v = allocate(device, "exp_avg_sq", spec.vFormat());
+            this.scalars = device.kernels().newAdamWParameters();
         } catch (RuntimeException e) {
-            m.close();
-            super.close();
+            close();
             throw e;
         }
-        this.scalars = device.kernels().newAdamWParameters();
+        onClose(scalars::close);
     }
 
     private QuantizedTensor allocate(Device device, String name, BlockFormat format) {
-        return QuantizedTensor.allocate(
+        QuantizedTensor made = QuantizedTensor.allocate(
                 device, Purpose.OPTIMIZER_STATE, parameter.name() + "." + name, format, spec.block(), elements());
+        onClose(made::close);
+        return made;
     }
 
-    /** Sets what kernels read in the coming step. */
-    void setScalars(double learningRateFactor, double gradientScale) {
+    @Override
+    void prepare(double factor) {
+        learningRate = learningRate(factor);
+        decay(learningRate);
+        requireFinite("the bias-corrected learning rate", learningRate / (1 - Math.pow(spec.beta1(), steps() + 1.0)));
+    }
+
+    /** It is squared. */
+    @Override
+    double largestGradient() {
+        return LARGEST_ROOT;
+    }
+
+    /** Sets what kernels read in the step that was prepared. */
+    void setScalars(double gradientScale) {
         scalars.set(
-                learningRate(learningRateFactor),
+                learningRate,
                 spec.beta1(),
                 spec.beta2(),
                 spec.epsilon(),
@@ -53,13 +66,5 @@ final class AdamWSlot extends Slot {
     @Override
     List<NamedState> state() {
         return List.of(new NamedState("exp_avg", m), new NamedState("exp_avg_sq", v));
-    }
-
-    @Override
-    public void close() {
-        scalars.close();
-        v.close();
-        m.close();
-        super.close();
     }
 }

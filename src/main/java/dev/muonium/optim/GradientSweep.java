@@ -52,14 +52,13 @@ final class GradientSweep {
     }
 
     /**
-     * The first parameter whose gradient, multiplied by {@code scale}, is not finite or would overflow the FP32 arithmetic of its
-     * optimizer (AdamW squares it); -1 if there is none.
+     * The first parameter whose gradient, multiplied by {@code scale}, is not finite or would overflow the arithmetic of its
+     * optimizer; -1 if there is none.
      */
     int firstNonFinite(double scale) {
         for (int i = 0; i < sums.length; i++) {
             double largest = Math.sqrt(sums[i]) * Math.abs(scale);
-            double limit = slots.get(i) instanceof AdamWSlot ? Math.sqrt(Float.MAX_VALUE) : Float.MAX_VALUE;
-            if (!(largest <= limit)) {
+            if (!(largest <= slots.get(i).largestGradient())) {
                 return i;
             }
         }

@@ -33,7 +33,6 @@ final class MuonPass implements AutoCloseable {
     private final Task stageTask = this::sharedStage;
     private final Task updateTask = this::sharedUpdate;
 
-    private double learningRateFactor;
     private float gradientScale;
     private int currentShared;
     private int currentStage;
@@ -119,9 +118,9 @@ final class MuonPass implements AutoCloseable {
         return workspace == null ? 0 : workspace.byteSize();
     }
 
-    void run(double newLearningRateFactor, double newGradientScale, long seed) {
-        learningRateFactor = newLearningRateFactor;
-        gradientScale = (float) newGradientScale;
+    /** All slots were prepared. */
+    void run(float newGradientScale, long seed) {
+        gradientScale = newGradientScale;
         for (int i = 0; i < shared.length; i++) {
             shared[i].slot.keyRounding(seed);
             runShared(i);
@@ -207,7 +206,6 @@ final class MuonPass implements AutoCloseable {
     private void update(Matrix matrix, int place, long rowBegin, long rowEnd) {
         MuonSlot slot = matrix.slot;
         Iteration iteration = matrix.iterations[place];
-        double learningRate = slot.learningRate(learningRateFactor);
         device.kernels()
                 .muonUpdate(
                         slot.parameter.weights(),
@@ -217,8 +215,8 @@ final class MuonPass implements AutoCloseable {
                         iteration.output(),
                         iteration.precision(),
                         slot.cols,
-                        (float) (1 - learningRate * slot.group.weightDecay()),
-                        (float) (learningRate * slot.adjustment),
+                        slot.decay(),
+                        slot.rate(),
                         slot.rounding(),
                         slot.cols,
                         rowBegin,

@@ -2,6 +2,7 @@ package dev.muonium.optim;
 
 import dev.muonium.NonFiniteGradientException;
 import dev.muonium.device.Device;
+import dev.muonium.memory.ElementType;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -164,8 +165,8 @@ public final class Optimizer implements AutoCloseable {
     /**
      * Adds a parameter and allocates its state, filled with zeros.
      *
-     * @throws IllegalArgumentException if there is a parameter of that name, no group for it, or Muon is to update something that is
-     *     not a matrix
+     * @throws IllegalArgumentException if there is a parameter of that name, no group for it, Muon is to update something that is not
+     *     a matrix, or in a precision that the device has no fast products for
      */
     public void add(Parameter parameter) {
         acquire();
@@ -209,10 +210,20 @@ public final class Optimizer implements AutoCloseable {
                     throw new IllegalArgumentException("parameter '" + parameter.name() + "' has the shape "
                             + parameter.shape() + " and Muon updates matrices (rows × cols) only; name an AdamW group");
                 }
+                requirePrecision(muon);
                 yield new MuonSlot(device, parameter, group, muon, weightRounding);
             }
             case AdamW adamW -> new AdamWSlot(device, parameter, group, adamW, weightRounding);
         };
+    }
+
+    private void requirePrecision(Muon muon) {
+        ElementType wanted = muon.newtonSchulz().precision();
+        if (wanted != null && !device.isFast(wanted)) {
+            throw new IllegalArgumentException("group '" + muon.name() + "' asks for Newton-Schulz in " + wanted
+                    + ", which " + device.describe() + " cannot multiply natively; ask for F32, or leave the precision"
+                    + " open, which takes the fastest that the device has");
+        }
     }
 
     /**
@@ -244,16 +255,21 @@ public final class Optimizer implements AutoCloseable {
      *     the inverse of a loss scale; finite and positive
      * @return what was done
      * @throws NonFiniteGradientException if a gradient is not finite and the policy is to throw; nothing was changed
+     * @throws IllegalArgumentException if the gradient scale, or a learning rate or decay of this step, does not fit FP32; nothing
+     *     was changed
      * @throws IllegalStateException if there is no parameter to update, a parameter's memory was freed, another thread uses this
      *     optimizer, or it is closed
      */
     public StepReport step(double gradientScale) {
-        Ranges.requirePositive("the gradient scale", gradientScale);
+        Ranges.requireFactor("the gradient scale", gradientScale);
         acquire();
         try {
             StepPlan current = plan();
+            double factor = schedule.factor(steps);
             for (int i = 0; i < current.slots.size(); i++) {
-                current.slots.get(i).parameter.requireAlive();
+                Slot slot = current.slots.get(i);
+                slot.parameter.requireAlive();
+                slot.prepare(factor);
             }
             current.sweep.run();
             double norm = current.sweep.norm() * gradientScale;
@@ -262,9 +278,9 @@ public final class Optimizer implements AutoCloseable {
                 return refuse(current.slots.get(nonFinite).parameter.name());
             }
             double clip = Math.min(1, clipNorm / (norm + CLIP_EPSILON));
-            double factor = schedule.factor(steps);
-            current.muon.run(factor, gradientScale * clip, seed);
-            current.adamW.run(factor, gradientScale * clip, seed);
+            double scale = gradientScale * clip;
+            current.muon.run(Ranges.requireFactor("the gradient scale after clipping", scale), seed);
+            current.adamW.run(scale, seed);
             for (int i = 0; i < current.slots.size(); i++) {
                 current.slots.get(i).stepTaken();
             }
@@ -392,7 +408,8 @@ public final class Optimizer implements AutoCloseable {
      * Copies a state that was read from {@link #state} (of this or another optimizer) into a parameter. Either all of it is copied or
      * nothing.
      *
-     * @throws IllegalArgumentException if there is no such parameter, or the state is of another format or size
+     * @throws IllegalArgumentException if there is no such parameter, the state is of another format or size, or holds scales or
+     *     FP32 values that are not finite
      */
     public void restore(String parameter, ParameterState state) {
         acquire();

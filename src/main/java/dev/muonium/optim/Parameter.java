@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Weights and their gradient, in memory that the caller owns and keeps alive: row-major, dense, off the heap, aligned to their
- * element type, FP32 or BF16 each, and not in a confined arena, because worker threads use it. An optimizer updates the weights in place and only reads the gradient.
+ * element type, FP32 or BF16 each, and not in a confined arena, because worker threads use it. An optimizer updates the weights in
+ * place and only reads the gradient.
  *
  * <p>The gradient can be bound anew before every step (which allocates nothing), the parameter frozen, and its learning rate
  * multiplied; the rest is fixed. Not thread-safe: change it between steps, on the thread that steps.

@@ -34,6 +34,25 @@ final class Ranges {
         return value;
     }
 
+    /** FP32 kernels use it, some of them with denormal numbers off. */
+    static double requireNormal(String what, double value) {
+        if (!(value >= Float.MIN_NORMAL && value <= Float.MAX_VALUE)) {
+            throw new IllegalArgumentException(what + " is " + value + "; it must be from " + Float.MIN_NORMAL + " to "
+                    + Float.MAX_VALUE + ", the normal numbers of FP32");
+        }
+        return value;
+    }
+
+    /** A factor of FP32 arithmetic: {@code value} rounded, which must neither vanish nor overflow. */
+    static float requireFactor(String what, double value) {
+        float rounded = (float) value;
+        if (!(rounded > 0 && rounded <= Float.MAX_VALUE)) {
+            throw new IllegalArgumentException(what + " is " + value
+                    + "; it must be finite and positive in FP32, in which gradients are multiplied");
+        }
+        return rounded;
+    }
+
     static String requireName(String what, String value) {
         if (value.isBlank()) {
             throw new IllegalArgumentException(what + " is blank; it needs a name");

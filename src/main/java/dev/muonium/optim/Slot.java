@@ -20,6 +20,7 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
     private final long key;
     private final @Nullable Tensor master;
     private final @Nullable Rounding rounding;
+    private final List<Runnable> releases = new ArrayList<>();
     private long steps;
 
     Slot(Device device, Parameter parameter, ParameterGroup group, WeightRounding weightRounding) {
@@ -27,10 +28,28 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
         this.group = group;
         this.key = hash(parameter.name());
         boolean rounds = parameter.weightType() == ElementType.BF16;
-        this.master = rounds && weightRounding == WeightRounding.MASTER_WEIGHTS ? masterOf(device, parameter) : null;
-        this.rounding = rounds && weightRounding == WeightRounding.STOCHASTIC
-                ? device.kernels().newRounding()
-                : null;
+        try {
+            this.master =
+                    rounds && weightRounding == WeightRounding.MASTER_WEIGHTS ? masterOf(device, parameter) : null;
+            this.rounding = rounds && weightRounding == WeightRounding.STOCHASTIC ? newRounding(device) : null;
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    /**
+     * Registers what {@link #close} frees, the last first: right after it was made, so that a constructor that fails half-way leaks
+     * nothing.
+     */
+    final void onClose(Runnable release) {
+        releases.add(release);
+    }
+
+    private Rounding newRounding(Device device) {
+        Rounding made = device.kernels().newRounding();
+        onClose(made::close);
+        return made;
     }
 
     /** FNV-1a: the key of stochastic rounding follows the name, so that it survives adding, removing and resuming. */
@@ -42,9 +61,10 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
         return hash;
     }
 
-    private static Tensor masterOf(Device device, Parameter parameter) {
+    private Tensor masterOf(Device device, Parameter parameter) {
         Tensor copy = device.allocate(
                 Purpose.MASTER_WEIGHTS, parameter.name() + ".master_weights", ElementType.F32, parameter.shape());
+        onClose(copy::close);
         long cols = parameter.shape().elements();
         device.kernels()
                 .scale(
@@ -92,6 +112,34 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
         if (rounding != null) {
             rounding.set(seed, steps, key);
         }
+    }
+
+    /**
+     * Computes the constants of the coming step, before anything is changed.
+     *
+     * @param factor the schedule's
+     * @throws IllegalArgumentException if one is not finite in FP32
+     */
+    abstract void prepare(double factor);
+
+    /** The largest magnitude of a gradient, scaled, with which the step's own arithmetic does not overflow. */
+    abstract double largestGradient();
+
+    /** {@code 1 - lr·λ}, in FP32. */
+    final float decay(double learningRate) {
+        return requireFinite("the factor of weight decay, 1 - lr·λ,", 1 - learningRate * group.weightDecay());
+    }
+
+    /** Rounds a constant of the coming step to FP32. */
+    final float requireFinite(String what, double value) {
+        float rounded = (float) value;
+        if (!Float.isFinite(rounded)) {
+            throw new IllegalArgumentException(what + " of parameter '" + parameter.name() + "' is " + value
+                    + " in this step, which FP32 cannot hold; lower the learning rate of group '" + group.name()
+                    + "' (" + group.learningRate() + "), the parameter's multiplier ("
+                    + parameter.learningRateMultiplier() + ") or the weight decay (" + group.weightDecay() + ")");
+        }
+        return rounded;
     }
 
     /** The learning rate of the coming step, before Muon's adjustment. */
@@ -146,7 +194,9 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
     final void restore(ParameterState from) {
         List<StateTensor> own = export().tensors();
         for (StateTensor target : own) {
-            requireSame(target, from.tensor(target.name()));
+            StateTensor source = from.tensor(target.name());
+            requireSame(target, source);
+            requireUsable(source);
         }
         for (StateTensor target : own) {
             StateTensor source = from.tensor(target.name());
@@ -180,6 +230,31 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
         }
     }
 
+    /** A scale or FP32 value that is not finite, or negative where the formula has squares, would never leave the state again. */
+    private void requireUsable(StateTensor source) {
+        if (source.scales() != null) {
+            requireFinite(
+                    source.name() + ".scales",
+                    source.scales(),
+                    source.format().scales(source.elements(), source.block()),
+                    0);
+        } else {
+            boolean isVariance = source.name().equals("exp_avg_sq");
+            requireFinite(source.name(), source.codes(), source.elements(), isVariance ? 0 : -Float.MAX_VALUE);
+        }
+    }
+
+    private void requireFinite(String name, MemorySegment values, long count, float least) {
+        for (long i = 0; i < count; i++) {
+            float value = values.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i);
+            if (!(value >= least && value <= Float.MAX_VALUE)) {
+                throw new IllegalArgumentException(
+                        "the state '" + name + "' of parameter '" + parameter.name() + "' holds " + value + " at " + i
+                                + "; it must be finite" + (least == 0 ? " and not negative" : ""));
+            }
+        }
+    }
+
     private static String form(StateTensor tensor) {
         return tensor.elements() + " elements of " + tensor.format()
                 + (tensor.format().isScaled() ? " in blocks of " + tensor.block() : "");
@@ -189,13 +264,11 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
         MemorySegment.copy(from, ValueLayout.JAVA_BYTE, 0, to, ValueLayout.JAVA_BYTE, 0, to.byteSize());
     }
 
+    /** Frees all that it owns. A second call does nothing. */
     @Override
-    public void close() {
-        if (master != null) {
-            master.close();
-        }
-        if (rounding != null) {
-            rounding.close();
+    public final void close() {
+        while (!releases.isEmpty()) {
+            releases.removeLast().run();
         }
     }
 }

@@ -10,19 +10,22 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.muonium.NonFiniteGradientException;
 import dev.muonium.device.CpuDevice;
 import dev.muonium.device.Device;
+import dev.muonium.device.PoolWaiter;
 import dev.muonium.memory.Bf16;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
+import dev.muonium.ortho.NewtonSchulz;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -694,50 +697,195 @@ class OptimizerTest {
 
     @Test
     void aSecondThreadIsRefusedWhileOneSteps() throws InterruptedException {
-        CountDownLatch inside = new CountDownLatch(1);
-        CountDownLatch refused = new CountDownLatch(1);
         AtomicReference<Throwable> failure = new AtomicReference<>();
         try (Model model = Model.small(device, ElementType.F32);
                 Optimizer optimizer = fp32(device).build()) {
             optimizer.addAll(model.parameters());
-            // A task holds the pool, so that the other thread stays inside its step until this one was refused.
-            Thread other = Thread.ofPlatform().start(() -> {
+            Thread other = new Thread(() -> {
                 try {
-                    inside.countDown();
                     optimizer.step();
                 } catch (RuntimeException e) {
                     failure.set(e);
                 }
             });
+            // While this task runs, the pool is taken, and whoever steps waits for it in the middle of the step.
             device.workers().run(1, (task, worker) -> {
-                await(inside);
-                while (!isRefused(optimizer)) {
-                    Thread.onSpinWait();
+                other.start();
+                PoolWaiter.await(other);
+                for (Executable call : List.<Executable>of(optimizer::step, optimizer::describe, optimizer::close)) {
+                    String message =
+                            assertThrows(IllegalStateException.class, call).getMessage();
+                    assertEquals(
+                            "the optimizer is in use by another thread; one thread at a time may step or change it",
+                            message);
                 }
-                refused.countDown();
             });
             other.join();
             assertNull(failure.get());
-            assertEquals(0, refused.getCount());
             assertEquals(1, optimizer.steps());
         }
     }
 
-    private static boolean isRefused(Optimizer optimizer) {
-        try {
-            optimizer.describe();
-            return false;
-        } catch (IllegalStateException e) {
-            assertTrue(e.getMessage().contains("in use by another thread"), e.getMessage());
-            return true;
+    /** Each is refused before anything is changed, and the next step is taken as if nothing had been. */
+    @Test
+    void aStepWhoseConstantsOverflowFp32ChangesNothing() {
+        for (Consumer<Optimizer> mistake : List.<Consumer<Optimizer>>of(
+                optimizer -> optimizer.group("muon").learningRate(1e30).weightDecay(1e30),
+                optimizer -> optimizer.group("adamw").learningRate(1e30).weightDecay(1e30),
+                optimizer -> optimizer.group("muon").learningRate(3e38),
+                optimizer -> optimizer.group("adamw").learningRate(1e38).weightDecay(0))) {
+            try (Model model = Model.small(device, ElementType.F32)
+                            .with("tall", ParameterKind.MATRIX, Shape.of(90, 10))
+                            .newGradients();
+                    Optimizer optimizer = int8(device).build()) {
+                optimizer.addAll(model.parameters());
+                Map<String, float[]> weights = model.snapshot();
+                List<byte[]> state = stateOf(optimizer);
+                mistake.accept(optimizer);
+                assertSentence(
+                        "in this step, which FP32 cannot hold; lower the learning rate of group", optimizer::step);
+                assertSame(weights, model.snapshot());
+                assertSameBytes(state, stateOf(optimizer));
+                assertEquals(0, optimizer.steps());
+                optimizer.groups().forEach(group -> group.learningRate(1e-3).weightDecay(0.01));
+                assertTrue(optimizer.step().taken());
+            }
         }
     }
 
-    private static void await(CountDownLatch latch) {
-        try {
-            latch.await();
-        } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
+    @Test
+    void settingsThatVanishInFp32AreRefused() {
+        assertSentence(
+                "epsilon of group 'adamw' is 1.0E-40; it must be from 1.17549435E-38",
+                () -> AdamW.defaults().epsilon(1e-40));
+        assertEquals(
+                Float.MIN_NORMAL, AdamW.defaults().epsilon(Float.MIN_NORMAL).epsilon());
+        try (Model model = Model.small(device, ElementType.F32).newGradients();
+                Optimizer optimizer = fp32(device).clipGlobalNorm(1e-20).build()) {
+            optimizer.addAll(model.parameters());
+            assertSentence("gradient scale is 1.0E-46; it must be finite and positive", () -> optimizer.step(1e-46));
+            model.newGradients(1e10);
+            assertTrue(optimizer.step().taken());
+            // Scaled by what is left of 1e-20 / 1e30, nothing would be left of the gradients.
+            optimizer.remove("wte");
+            optimizer.remove("head");
+            optimizer.remove("gain");
+            model.newGradients(1e30);
+            Map<String, float[]> before = model.snapshot();
+            assertSentence("gradient scale after clipping is ", optimizer::step);
+            assertSame(before, model.snapshot());
+        }
+    }
+
+    /** u is written in the precision of the iterates, and bfloat16 ends a little earlier than FP32. */
+    @Test
+    void aGradientBeyondThePrecisionOfTheIteratesCountsAsNonFinite() {
+        boolean bf16 = NewtonSchulz.defaults().precisionOn(device) == ElementType.BF16;
+        for (boolean fp32 : List.of(true, false)) {
+            NewtonSchulz iteration =
+                    fp32 ? NewtonSchulz.defaults().precision(ElementType.F32) : NewtonSchulz.defaults();
+            try (Model model = new Model(device, ElementType.F32).with("w", ParameterKind.MATRIX, Shape.of(8, 8));
+                    Optimizer optimizer = Optimizer.builder(device)
+                            .group(Muon.defaults().newtonSchulz(iteration))
+                            .build()) {
+                optimizer.addAll(model.parameters());
+                model.gradient("w").setFloat(3, 3.4e38f);
+                StepReport report = optimizer.step();
+                assertEquals(fp32 || !bf16, report.taken());
+                assertEquals(fp32 || !bf16 ? null : "w", report.nonFiniteParameter());
+                for (float value : model.weight("w").toFloatArray()) {
+                    assertTrue(Float.isFinite(value));
+                }
+                model.gradient("w").setFloat(3, 0x1.FEp127f);
+                assertTrue(optimizer.step().taken());
+                for (float value : model.weight("w").toFloatArray()) {
+                    assertTrue(Float.isFinite(value));
+                }
+            }
+        }
+    }
+
+    @Test
+    void aStateThatIsNotFiniteIsNotRestored() {
+        try (Model model = Model.small(device, ElementType.F32).newGradients();
+                Optimizer full = fp32(device).build();
+                Optimizer small = int8(device).build();
+                Optimizer source = int8(device).build();
+                Optimizer wideSource = fp32(device).build()) {
+            for (Optimizer optimizer : List.of(full, small, source, wideSource)) {
+                optimizer.addAll(model.parameters());
+                optimizer.step();
+            }
+            poison(source.state("attn").tensor("momentum_buffer").scales(), 71, Float.NaN);
+            poison(source.state("gain").tensor("exp_avg").scales(), 0, Float.POSITIVE_INFINITY);
+            poison(source.state("wte").tensor("exp_avg_sq").scales(), 3, -1);
+            poison(wideSource.state("head").tensor("exp_avg").codes(), 19199, Float.NEGATIVE_INFINITY);
+            poison(wideSource.state("gain").tensor("exp_avg_sq").codes(), 76, -1e-9f);
+            List<byte[]> fullBefore = stateOf(full);
+            List<byte[]> smallBefore = stateOf(small);
+            assertSentence(
+                    "state 'momentum_buffer.scales' of parameter 'attn' holds NaN at 71",
+                    () -> small.restore("attn", source.state("attn")));
+            assertSentence(
+                    "'exp_avg.scales' of parameter 'gain' holds Infinity at 0; it must be finite and not negative",
+                    () -> small.restore("gain", source.state("gain")));
+            assertSentence(
+                    "'exp_avg_sq.scales' of parameter 'wte' holds -1.0 at 3",
+                    () -> small.restore("wte", source.state("wte")));
+            assertSentence(
+                    "'exp_avg' of parameter 'head' holds -Infinity at 19199; it must be finite",
+                    () -> full.restore("head", wideSource.state("head")));
+            assertSentence(
+                    "'exp_avg_sq' of parameter 'gain' holds -1.0E-9 at 76; it must be finite and not negative",
+                    () -> full.restore("gain", wideSource.state("gain")));
+            assertSameBytes(fullBefore, stateOf(full));
+            assertSameBytes(smallBefore, stateOf(small));
+        }
+    }
+
+    private static void poison(MemorySegment values, long index, float value) {
+        values.setAtIndex(ValueLayout.JAVA_FLOAT, index, value);
+    }
+
+    /** The copy of the weights is made before they turn out to be gone; {@link #closeWithNothingLeft} finds it if it leaks. */
+    @Test
+    void aParameterThatCannotBeAddedLeavesNothingBehind() {
+        List<Parameter> gone = new ArrayList<>();
+        try (Arena arena = Arena.ofShared()) {
+            MemorySegment weights = arena.allocate(64 * 2, 2);
+            MemorySegment gradient = arena.allocate(64 * 2, 2);
+            for (ParameterKind kind : List.of(ParameterKind.MATRIX, ParameterKind.HEAD)) {
+                gone.add(Parameter.of(
+                        kind.toString(), kind, Shape.of(8, 8), weights, ElementType.BF16, gradient, ElementType.BF16));
+            }
+        }
+        try (Optimizer optimizer =
+                int8(device).weightRounding(WeightRounding.MASTER_WEIGHTS).build()) {
+            for (Parameter parameter : gone) {
+                assertThrows(IllegalStateException.class, () -> optimizer.add(parameter));
+                assertEquals(0, device.ledger().total());
+            }
+            assertEquals(List.of(), optimizer.parameters());
+        }
+    }
+
+    @Test
+    void aPrecisionThatTheDeviceLacksIsRefusedWhenAParameterIsAdded() {
+        try (Model model = Model.small(device, ElementType.F32);
+                Optimizer optimizer = Optimizer.builder(device)
+                        .group(Muon.defaults()
+                                .newtonSchulz(NewtonSchulz.defaults().precision(ElementType.BF16)))
+                        .build()) {
+            if (device.isFast(ElementType.BF16)) {
+                optimizer.add(model.parameter("attn"));
+                assertTrue(optimizer.step().taken());
+            } else {
+                assertSentence(
+                        "group 'muon' asks for Newton-Schulz in BF16, which " + device.describe()
+                                + " cannot multiply natively; ask for F32, or leave the precision open",
+                        () -> optimizer.add(model.parameter("attn")));
+                assertEquals(List.of(), optimizer.parameters());
+            }
         }
     }
 
