@@ -166,7 +166,8 @@ public final class Optimizer implements AutoCloseable {
      * Adds a parameter and allocates its state, filled with zeros.
      *
      * @throws IllegalArgumentException if there is a parameter of that name, no group for it, Muon is to update something that is not
-     *     a matrix, or in a precision that the device has no fast products for
+     *     a matrix, its weights overlap another parameter's weights or gradient, or its gradient another's weights, or Muon is to
+     *     iterate in a precision that the device has no fast products for
      */
     public void add(Parameter parameter) {
         acquire();
@@ -174,6 +175,9 @@ public final class Optimizer implements AutoCloseable {
             if (slots.containsKey(parameter.name())) {
                 throw new IllegalArgumentException(
                         "there is a parameter '" + parameter.name() + "' already; names are unique");
+            }
+            for (Slot other : slots.values()) {
+                parameter.requireApart(other.parameter);
             }
             slots.put(parameter.name(), slotOf(parameter, route(parameter)));
             dropPlan();
@@ -255,8 +259,8 @@ public final class Optimizer implements AutoCloseable {
      *     the inverse of a loss scale; finite and positive
      * @return what was done
      * @throws NonFiniteGradientException if a gradient is not finite and the policy is to throw; nothing was changed
-     * @throws IllegalArgumentException if the gradient scale, or a learning rate or decay of this step, does not fit FP32; nothing
-     *     was changed
+     * @throws IllegalArgumentException if the gradient scale, or a learning rate or decay of this step, does not fit FP32, or a
+     *     gradient was bound that lies in the weights of another parameter; nothing was changed
      * @throws IllegalStateException if there is no parameter to update, a parameter's memory was freed, another thread uses this
      *     optimizer, or it is closed
      */
@@ -269,6 +273,7 @@ public final class Optimizer implements AutoCloseable {
             for (int i = 0; i < current.slots.size(); i++) {
                 Slot slot = current.slots.get(i);
                 slot.parameter.requireAlive();
+                current.weights.requireApart(slot.parameter);
                 slot.prepare(factor);
             }
             current.sweep.run();

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Weights and their gradient, in memory that the caller owns and keeps alive: row-major, dense, off the heap, aligned to their
  * element type, FP32 or BF16 each, and not in a confined arena, because worker threads use it. An optimizer updates the weights in
- * place and only reads the gradient.
+ * place and only reads the gradient. No weights may overlap the gradient or other weights; gradients may overlap each other.
  *
  * <p>The gradient can be bound anew before every step (which allocates nothing), the parameter frozen, and its learning rate
  * multiplied; the rest is fixed. Not thread-safe: change it between steps, on the thread that steps.
@@ -53,6 +53,7 @@ public final class Parameter {
         requireShared(gradientLabel, gradient);
         this.weights = weights;
         this.weightType = weightType;
+        requireApart(gradient, gradientType);
         this.gradient = gradient;
         this.gradientType = gradientType;
         this.group = group;
@@ -123,11 +124,12 @@ public final class Parameter {
     /**
      * Binds another gradient of the same element type; allocates nothing.
      *
-     * @throws IllegalArgumentException if it is on the heap, misaligned or too small
+     * @throws IllegalArgumentException if it is on the heap, misaligned or too small, or overlaps the weights
      */
     public Parameter gradient(MemorySegment newGradient) {
         Segments.requireOffHeap(gradientLabel, newGradient, gradientType, shape.elements());
         requireShared(gradientLabel, newGradient);
+        requireApart(newGradient, gradientType);
         gradient = newGradient;
         return this;
     }
@@ -137,6 +139,7 @@ public final class Parameter {
         requireFloat("gradient", type);
         Segments.requireOffHeap(gradientLabel, newGradient, type, shape.elements());
         requireShared(gradientLabel, newGradient);
+        requireApart(newGradient, type);
         gradient = newGradient;
         gradientType = type;
         return this;
@@ -203,6 +206,50 @@ public final class Parameter {
     /** What the group's learning rate is multiplied by. */
     public double learningRateMultiplier() {
         return learningRateMultiplier;
+    }
+
+    long weightsBegin() {
+        return weights.address();
+    }
+
+    long weightsEnd() {
+        return weights.address() + shape.elements() * weightType.byteSize();
+    }
+
+    long gradientBegin() {
+        return gradient.address();
+    }
+
+    long gradientEnd() {
+        return gradient.address() + shape.elements() * gradientType.byteSize();
+    }
+
+    private void requireApart(MemorySegment ownGradient, ElementType type) {
+        long begin = ownGradient.address();
+        if (begin < weightsEnd() && weightsBegin() < begin + shape.elements() * type.byteSize()) {
+            throw gradientInWeights(name, name);
+        }
+    }
+
+    /** Two parameters may share a gradient, which is only read, but neither may read or write what the other writes. */
+    void requireApart(Parameter other) {
+        if (weightsBegin() < other.weightsEnd() && other.weightsBegin() < weightsEnd()) {
+            throw new IllegalArgumentException("the weights of parameters '" + name + "' and '" + other.name
+                    + "' overlap in memory; weights that are shared are one parameter, whose gradient is the sum");
+        }
+        if (gradientBegin() < other.weightsEnd() && other.weightsBegin() < gradientEnd()) {
+            throw gradientInWeights(name, other.name);
+        }
+        if (other.gradientBegin() < weightsEnd() && weightsBegin() < other.gradientEnd()) {
+            throw gradientInWeights(other.name, name);
+        }
+    }
+
+    static IllegalArgumentException gradientInWeights(String gradientOf, String weightsOf) {
+        return new IllegalArgumentException("the gradient of parameter '" + gradientOf
+                + "' and the weights of parameter '" + weightsOf
+                + "' overlap in memory, and a step reads the one while it writes the other; give each memory"
+                + " of its own");
     }
 
     private static void requireShared(String label, MemorySegment segment) {

@@ -7,6 +7,7 @@ import java.util.List;
 /** Everything a step needs for one set of parameters; made anew when parameters are added, removed, frozen or thawed. */
 final class StepPlan implements AutoCloseable {
     final List<Slot> slots;
+    final WeightRanges weights;
     final GradientSweep sweep;
     final MuonPass muon;
     final AdamWPass adamW;
@@ -21,6 +22,7 @@ final class StepPlan implements AutoCloseable {
             }
         }
         this.slots = List.copyOf(active);
+        this.weights = new WeightRanges(slots);
         this.sweep = new GradientSweep(device, slots);
         this.adamW = new AdamWPass(device, List.copyOf(adamWSlots));
         this.muon = new MuonPass(device, List.copyOf(muonSlots), workspaceCap);

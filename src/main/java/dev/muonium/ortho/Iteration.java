@@ -2,6 +2,8 @@ package dev.muonium.ortho;
 
 import dev.muonium.device.Device;
 import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Segments;
+import dev.muonium.memory.Shape;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -48,15 +50,31 @@ public final class Iteration {
         this.stages = binder.stages.toArray(Stage[]::new);
     }
 
-    /** Bytes of workspace that an iteration for {@code rows × cols} needs on a device. */
+    /**
+     * Bytes of workspace that an iteration for {@code rows × cols} needs on a device; a multiple of 64.
+     *
+     * @throws IllegalArgumentException if a side is below 1, or a 64-bit count cannot hold them
+     */
     public static long workspaceBytes(NewtonSchulz spec, Device device, long rows, long cols) {
+        Shape.of(rows, cols);
         ElementType precision = spec.precisionOn(device);
         long n = Math.min(rows, cols);
-        long squares = aligned(n * n * precision.byteSize());
-        long scratch = precision == ElementType.F32 ? 0 : aligned(n * n * Float.BYTES);
-        return 2 * aligned(rows * cols * precision.byteSize())
-                + squareMatrices(spec.wayFor(rows, cols, precision)) * squares
-                + scratch;
+        int count = squareMatrices(spec.wayFor(rows, cols, precision));
+        try {
+            long squares = Math.multiplyExact(count, matrixBytes(n, n, precision));
+            long scratch = precision == ElementType.F32 ? 0 : matrixBytes(n, n, ElementType.F32);
+            long xs = Math.multiplyExact(2, matrixBytes(rows, cols, precision));
+            return Math.addExact(xs, Math.addExact(squares, scratch));
+        } catch (ArithmeticException e) {
+            throw new IllegalArgumentException(
+                    "the workspace of a Newton-Schulz iteration for " + rows + "×" + cols
+                            + " has more bytes than a 64-bit count can hold; split the matrix",
+                    e);
+        }
+    }
+
+    private static long matrixBytes(long rows, long cols, ElementType type) {
+        return aligned(Math.multiplyExact(Math.multiplyExact(rows, cols), type.byteSize()));
     }
 
     private static int squareMatrices(Way way) {
@@ -64,21 +82,24 @@ public final class Iteration {
     }
 
     private static long aligned(long bytes) {
-        return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        return Math.addExact(bytes, ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
     /**
      * Prepares an iteration. Its matrix products are made here, which takes about a millisecond for each that is new to the device.
      *
-     * @param workspace of at least {@link #workspaceBytes} bytes, which the caller owns; its contents are overwritten
+     * @param workspace of at least {@link #workspaceBytes} bytes off the heap, aligned to 4 bytes (64 are faster), which the caller
+     *     owns; its contents are overwritten
+     * @throws IllegalArgumentException if the workspace is too small, on the heap, misaligned or read-only
      * @throws UnsupportedOperationException if the device cannot multiply matrices of the precision that was asked for
      */
     public static Iteration bind(NewtonSchulz spec, Device device, long rows, long cols, MemorySegment workspace) {
         long needed = workspaceBytes(spec, device, rows, cols);
-        if (workspace.byteSize() < needed) {
-            throw new IllegalArgumentException("the workspace of a Newton-Schulz iteration for " + rows + "×" + cols
-                    + " has " + workspace.byteSize() + " bytes; it needs " + needed);
-        }
+        Segments.requireWritable(
+                "the workspace of a Newton-Schulz iteration for " + rows + "×" + cols,
+                workspace,
+                ElementType.F32,
+                needed / ElementType.F32.byteSize());
         return new Iteration(new Binder(spec, device, rows, cols, workspace));
     }
 

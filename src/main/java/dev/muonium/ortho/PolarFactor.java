@@ -9,13 +9,15 @@ import dev.muonium.memory.Segments;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * Computes {@code NewtonSchulz(U)}, which approaches the polar factor {@code U·(UᵀU)^(-1/2)}, for matrices of one shape: parts of
  * larger matrices through a leading dimension, stacks through a stride.
  *
  * <p>Owns its workspace, counted as {@link Purpose#OPTIMIZER_WORKSPACE}. Runs on the device's workers; the bits of the result do
- * not depend on how many there are. Not thread-safe.
+ * not depend on how many there are. One thread at a time: a call during one of another thread is an
+ * {@link IllegalStateException}.
  */
 public final class PolarFactor implements AutoCloseable {
     private static final long ROWS = 64;
@@ -26,6 +28,7 @@ public final class PolarFactor implements AutoCloseable {
     private final Tensor workspace;
     private final Iteration iteration;
     private final double[] partial;
+    private final AtomicBoolean busy = new AtomicBoolean();
 
     /**
      * Prepares for a shape.
@@ -34,7 +37,6 @@ public final class PolarFactor implements AutoCloseable {
      * @throws UnsupportedOperationException if the device cannot multiply matrices of the precision that was asked for
      */
     public PolarFactor(NewtonSchulz spec, Device device, long rows, long cols) {
-        Shape.of(rows, cols);
         this.device = device;
         this.rows = rows;
         this.cols = cols;
@@ -75,11 +77,28 @@ public final class PolarFactor implements AutoCloseable {
      * @param out {@code rows × cols}; may be {@code u}
      * @param outLd elements from one row of out to the next, at least {@code cols}
      * @throws IllegalArgumentException if a segment is on the heap, misaligned, too small or read-only, or u is not finite
+     * @throws IllegalStateException if another thread is using this
      */
     public void apply(
             MemorySegment u, ElementType uType, long uLd, MemorySegment out, ElementType outType, long outLd) {
         Segments.requireOffHeap("u", u, uType, extent("u", uLd));
         Segments.requireWritable("out", out, outType, extent("out", outLd));
+        acquire();
+        try {
+            run(u, uType, uLd, out, outType, outLd);
+        } finally {
+            busy.set(false);
+        }
+    }
+
+    private void acquire() {
+        if (!busy.compareAndSet(false, true)) {
+            throw new IllegalStateException("the polar factor of " + rows + "×" + cols
+                    + " is in use by another thread; give each thread one of its own");
+        }
+    }
+
+    private void run(MemorySegment u, ElementType uType, long uLd, MemorySegment out, ElementType outType, long outLd) {
         Kernels kernels = device.kernels();
         ElementType precision = iteration.precision();
         forRows((begin, end, task) -> {
@@ -107,8 +126,8 @@ public final class PolarFactor implements AutoCloseable {
      * The same for each matrix of a stack.
      *
      * @param count the number of matrices
-     * @param uStride elements from one matrix of u to the next
-     * @param outStride elements from one matrix of out to the next
+     * @param uStride elements from one matrix of u to the next, at least what one spans: {@code (rows - 1)·uLd + cols}
+     * @param outStride elements from one matrix of out to the next, at least what one spans
      */
     public void applyToStack(
             int count,
@@ -123,16 +142,39 @@ public final class PolarFactor implements AutoCloseable {
         if (count < 1) {
             throw new IllegalArgumentException("a stack has " + count + " matrices; it must have at least 1");
         }
-        Segments.requireOffHeap("u", u, uType, (count - 1) * uStride + extent("u", uLd));
-        Segments.requireWritable("out", out, outType, (count - 1) * outStride + extent("out", outLd));
-        for (int i = 0; i < count; i++) {
-            apply(
-                    u.asSlice(i * uStride * uType.byteSize()),
-                    uType,
-                    uLd,
-                    out.asSlice(i * outStride * outType.byteSize()),
-                    outType,
-                    outLd);
+        Segments.requireOffHeap("u", u, uType, extent("u", count, uLd, uStride));
+        Segments.requireWritable("out", out, outType, extent("out", count, outLd, outStride));
+        acquire();
+        try {
+            for (int i = 0; i < count; i++) {
+                run(
+                        u.asSlice(i * uStride * uType.byteSize()),
+                        uType,
+                        uLd,
+                        out.asSlice(i * outStride * outType.byteSize()),
+                        outType,
+                        outLd);
+            }
+        } finally {
+            busy.set(false);
+        }
+    }
+
+    /** Elements from the first of a stack to its last; {@link Long#MAX_VALUE}, which no memory has, where they cannot be counted. */
+    private long extent(String name, int count, long ld, long stride) {
+        long one = extent(name, ld);
+        if (count == 1) {
+            return one;
+        }
+        if (stride < one) {
+            throw new IllegalArgumentException(
+                    "the stride of '" + name + "' is " + stride + "; it must be at least the " + one
+                            + " elements that one matrix of " + rows + "×" + cols + " spans");
+        }
+        try {
+            return Math.addExact(Math.multiplyExact(count - 1, stride), one);
+        } catch (ArithmeticException e) {
+            return Long.MAX_VALUE;
         }
     }
 
@@ -141,7 +183,11 @@ public final class PolarFactor implements AutoCloseable {
             throw new IllegalArgumentException("the leading dimension of '" + name + "' is " + ld
                     + "; it must be at least the " + cols + " columns");
         }
-        return (rows - 1) * ld + cols;
+        try {
+            return Math.addExact(Math.multiplyExact(rows - 1, ld), cols);
+        } catch (ArithmeticException e) {
+            return Long.MAX_VALUE;
+        }
     }
 
     @FunctionalInterface
@@ -154,9 +200,18 @@ public final class PolarFactor implements AutoCloseable {
         device.workers().run(partial.length, task);
     }
 
-    /** Frees the workspace. A second call does nothing. */
+    /**
+     * Frees the workspace. A second call does nothing.
+     *
+     * @throws IllegalStateException if another thread is using this
+     */
     @Override
     public void close() {
-        workspace.close();
+        acquire();
+        try {
+            workspace.close();
+        } finally {
+            busy.set(false);
+        }
     }
 }

@@ -649,7 +649,7 @@ class OptimizerTest {
                     () -> Parameter.vector("w", MemorySegment.ofArray(new float[64]), good, 64));
             assertSentence("'w (weights)' is read-only", () -> Parameter.vector("w", good.asReadOnly(), good, 64));
             assertSentence("'w (gradient)' has 252 bytes; 64", () -> Parameter.vector("w", good, good.asSlice(4), 64));
-            assertSentence("not a multiple of the 4 bytes", () -> Parameter.vector("w", good, good.asSlice(1), 8));
+            assertSentence("not a multiple of the 4 bytes", () -> Parameter.vector("w", good, good.asSlice(129), 8));
             assertSentence(
                     "'w (gradient)' lies in a confined arena",
                     () -> Parameter.vector("w", good, confined.allocate(64 * 4, 4), 64));
@@ -658,9 +658,61 @@ class OptimizerTest {
                     "weight of parameter 'w' has the element type I8",
                     () -> Parameter.of(
                             "w", ParameterKind.VECTOR, Shape.of(8), good, ElementType.I8, good, ElementType.F32));
-            Parameter parameter = Parameter.vector("w", good, good.asReadOnly(), 64);
+            MemorySegment gradient = arena.allocate(64 * 4, 4);
+            Parameter parameter = Parameter.vector("w", good, gradient.asReadOnly(), 64);
             assertSentence("'w (gradient)' has 8 bytes", () -> parameter.gradient(good.asSlice(0, 8)));
             assertEquals(64 * 4, parameter.gradient().byteSize(), "the old gradient stays bound");
+        }
+    }
+
+    @Test
+    void memoryThatAStepWritesBelongsToOneParameter() {
+        try (Arena arena = Arena.ofShared();
+                Optimizer optimizer =
+                        fp32(device).weightRounding(WeightRounding.NEAREST).build()) {
+            MemorySegment memory = arena.allocate(100 * 4, 4);
+            MemorySegment first = memory.asSlice(0, 40);
+            MemorySegment second = memory.asSlice(40, 40);
+            MemorySegment shared = memory.asSlice(80, 40);
+            MemorySegment other = memory.asSlice(120, 40);
+            String apart = " overlap in memory, and a step reads the one while it writes the other";
+            assertSentence(
+                    "the gradient of parameter 'a' and the weights of parameter 'a'" + apart,
+                    () -> Parameter.vector("a", first, first, 10));
+            assertSentence(
+                    "the gradient of parameter 'a' and the weights of parameter 'a'" + apart,
+                    () -> Parameter.vector("a", first, memory.asSlice(36, 40), 10));
+            Parameter a = Parameter.vector("a", first, shared, 10);
+            Parameter b = Parameter.vector("b", second, shared, 10);
+            assertSentence("'a' and the weights of parameter 'a'", () -> a.gradient(first));
+            assertSentence("'a' and the weights of parameter 'a'", () -> a.gradient(first, ElementType.BF16));
+            optimizer.add(a);
+            optimizer.add(b);
+            assertTrue(optimizer.step().taken(), "a gradient may be shared, and neighbours do not overlap");
+
+            assertSentence(
+                    "the weights of parameters 'c' and 'b' overlap in memory; weights that are shared are one"
+                            + " parameter",
+                    () -> optimizer.add(Parameter.vector("c", memory.asSlice(76, 4), other, 1)));
+            assertSentence(
+                    "the gradient of parameter 'c' and the weights of parameter 'a'" + apart,
+                    () -> optimizer.add(Parameter.vector("c", other, memory.asSlice(36, 4), 1)));
+            assertSentence(
+                    "the gradient of parameter 'a' and the weights of parameter 'c'" + apart,
+                    () -> optimizer.add(Parameter.vector("c", memory.asSlice(116, 4), other, 1)));
+            assertEquals(List.of(a, b), optimizer.parameters());
+
+            // Bound later, a gradient is looked at in the step that would read it.
+            byte[] before = memory.toArray(ValueLayout.JAVA_BYTE);
+            a.gradient(memory.asSlice(76, 40));
+            assertSentence("the gradient of parameter 'a' and the weights of parameter 'b'" + apart, optimizer::step);
+            a.gradient(shared);
+            b.gradient(first);
+            assertSentence("the gradient of parameter 'b' and the weights of parameter 'a'" + apart, optimizer::step);
+            assertArrayEquals(before, memory.toArray(ValueLayout.JAVA_BYTE));
+            assertEquals(1, optimizer.steps());
+            b.gradient(other);
+            assertTrue(optimizer.step().taken());
         }
     }
 
@@ -756,7 +808,7 @@ class OptimizerTest {
     @Test
     void settingsThatVanishInFp32AreRefused() {
         assertSentence(
-                "epsilon of group 'adamw' is 1.0E-40; it must be from 1.17549435E-38",
+                "epsilon of group 'adamw' is 1.0E-40; it must be from 1.1754944E-38",
                 () -> AdamW.defaults().epsilon(1e-40));
         assertEquals(
                 Float.MIN_NORMAL, AdamW.defaults().epsilon(Float.MIN_NORMAL).epsilon());

@@ -8,10 +8,12 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.muonium.Golden;
 import dev.muonium.device.Device;
+import dev.muonium.device.PoolWaiter;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -22,6 +24,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -35,6 +38,9 @@ class PolarFactorTest {
     private static final List<String> INPUTS =
             List.of("uniform", "decay_1e-3", "decay_1e-6", "rank_half", "huge", "tiny");
     private static final NewtonSchulz FP32 = NewtonSchulz.defaults().precision(ElementType.F32);
+
+    /** Of the stacks whose rows are further apart than their columns. */
+    private static final int LD = 5;
 
     private static Device device;
 
@@ -241,7 +247,83 @@ class PolarFactorTest {
         }
     }
 
-    private static void assertMessage(String part, org.junit.jupiter.api.function.Executable call) {
+    @Test
+    void aStackThatOverlapsItselfIsRefusedBeforeAnythingIsWritten() {
+        float[] values = gaussian(100, 1);
+        try (Tensor u = f32(values);
+                Tensor out = f32(values);
+                PolarFactor polar = new PolarFactor(FP32, device, 3, 4)) {
+            assertMessage(
+                    "the stride of 'u' is 10; it must be at least the 14 elements",
+                    () -> stack(polar, u, out, 3, 10, 14));
+            assertMessage(
+                    "the stride of 'out' is -5; it must be at least the 14", () -> stack(polar, u, out, 3, 14, -5));
+            assertMessage("'u' has 400 bytes", () -> stack(polar, u, out, 3, Long.MAX_VALUE / 2, 14));
+            assertMessage("'out' has 400 bytes", () -> stack(polar, u, out, 3, 14, Long.MAX_VALUE));
+            assertMessage(
+                    "'u' has 400 bytes",
+                    () -> polar.apply(u.segment(), ElementType.F32, Long.MAX_VALUE, out.segment(), ElementType.F32, 4));
+            assertMessage("a stack has 0 matrices", () -> stack(polar, u, out, 0, 14, 14));
+            assertArrayEquals(values, out.toFloatArray());
+            stack(polar, u, out, 1, 0, 0); // without a second matrix there is no stride
+            stack(polar, u, out, 3, 14, 14);
+        }
+    }
+
+    /** With rows 5 elements apart. */
+    private static void stack(PolarFactor polar, Tensor u, Tensor out, int count, long uStride, long outStride) {
+        polar.applyToStack(
+                count, u.segment(), ElementType.F32, LD, uStride, out.segment(), ElementType.F32, LD, outStride);
+    }
+
+    @Test
+    void aWorkspaceThatCannotBeUsedGetsASentence() {
+        long bytes = Iteration.workspaceBytes(FP32, device, 3, 4);
+        try (Arena arena = Arena.ofShared()) {
+            String name = "'the workspace of a Newton-Schulz iteration for 3×4'";
+            MemorySegment memory = arena.allocate(bytes + 8, 64);
+            assertMessage(name + " lies on the Java heap", () -> bind(MemorySegment.ofArray(new byte[(int) bytes])));
+            assertMessage(name + " is read-only", () -> bind(memory.asReadOnly()));
+            assertMessage(name + " starts at address", () -> bind(memory.asSlice(2)));
+            assertMessage(name + " has " + (bytes - 1) + " bytes", () -> bind(memory.asSlice(0, bytes - 1)));
+            bind(memory.asSlice(4));
+        }
+        assertMessage("extent 0", () -> Iteration.workspaceBytes(FP32, device, 0, 4));
+        assertMessage(
+                "iteration for 3000000000×3000000000 has more bytes than a 64-bit count can hold",
+                () -> Iteration.workspaceBytes(FP32, device, 3_000_000_000L, 3_000_000_000L));
+        assertMessage(
+                "more bytes than a 64-bit count", () -> Iteration.workspaceBytes(FP32, device, 1, Long.MAX_VALUE / 5));
+    }
+
+    private static void bind(MemorySegment workspace) {
+        Iteration.bind(FP32, device, 3, 4, workspace);
+    }
+
+    @Test
+    void aSecondThreadIsRefusedWhileOneComputes() throws InterruptedException {
+        float[] values = gaussian(12, 1);
+        try (Tensor u = f32(Arrays.copyOf(values, 14));
+                Tensor out = f32(new float[14]);
+                PolarFactor polar = new PolarFactor(FP32, device, 3, 4)) {
+            Executable apply = () -> polar.apply(u.segment(), ElementType.F32, out.segment(), ElementType.F32);
+            Thread other = new Thread(() -> polar.apply(u.segment(), ElementType.F32, out.segment(), ElementType.F32));
+            // While this task runs, the pool is taken, and whoever computes waits for it in the middle.
+            device.workers().run(1, (task, worker) -> {
+                other.start();
+                PoolWaiter.await(other);
+                for (Executable call : List.of(apply, () -> stack(polar, u, out, 1, 0, 0), polar::close)) {
+                    assertTrue(assertThrows(IllegalStateException.class, call)
+                            .getMessage()
+                            .contains("polar factor of 3×4 is in use by another thread"));
+                }
+            });
+            other.join();
+            assertArrayEquals(apply(device, FP32, values, 3, 4), Arrays.copyOf(out.toFloatArray(), 12));
+        }
+    }
+
+    private static void assertMessage(String part, Executable call) {
         String message = assertThrows(IllegalArgumentException.class, call).getMessage();
         assertTrue(message.contains(part), message);
     }
