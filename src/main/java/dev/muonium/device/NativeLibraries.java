@@ -22,6 +22,8 @@ import java.security.CodeSource;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,6 +31,8 @@ import org.jspecify.annotations.Nullable;
  * What came of it is kept as a value, so that every later question gets the same answer.
  */
 final class NativeLibraries {
+    private static final Logger LOG = LogManager.getLogger(NativeLibraries.class);
+
     private static final List<NativeLibrary> ORDER =
             List.of(NativeLibrary.OPENMP, NativeLibrary.DNNL, NativeLibrary.MUONIUM);
 
@@ -68,7 +72,9 @@ final class NativeLibraries {
 
     private static Outcome tryLoad(NativeSettings settings) {
         try {
-            return new Outcome.Loaded(load(settings));
+            List<LibraryInfo> libraries = load(settings);
+            LOG.debug("loaded {}", libraries);
+            return new Outcome.Loaded(libraries);
         } catch (CannotLoad e) {
             return new Outcome.Failed(
                     "the CPU device is not available on " + settings.platform() + ": " + e.getMessage(), e);
@@ -105,8 +111,7 @@ final class NativeLibraries {
             symbols.add(open(settings, folder.resolve(library.soname())));
         }
         // oneDNN's lookup also finds what oneDNN itself depends on. When another copy of libgomp was in the process
-        // before, that
-        // is the one whose settings count.
+        // before, that is the one whose settings count.
         SymbolLookup dnnl = symbols.get(1);
         SymbolLookup muonium = symbols.get(2);
         requireAbi(muonium, folder.resolve(NativeLibrary.MUONIUM.soname()));

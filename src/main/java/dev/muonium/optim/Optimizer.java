@@ -8,6 +8,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,6 +44,8 @@ import org.jspecify.annotations.Nullable;
  * it before its device.
  */
 public final class Optimizer implements AutoCloseable {
+    private static final Logger LOG = LogManager.getLogger(Optimizer.class);
+
     /** torch's clip_grad_norm_ adds it to the norm that it divides by. */
     private static final double CLIP_EPSILON = 1e-6;
 
@@ -300,6 +304,7 @@ public final class Optimizer implements AutoCloseable {
         if (nonFinitePolicy == NonFinitePolicy.THROW) {
             throw new NonFiniteGradientException(parameter);
         }
+        LOG.warn("the step after step {} was left out: the gradient of parameter '{}' is not finite", steps, parameter);
         return new StepReport(steps, false, Double.NaN, 1, parameter);
     }
 
