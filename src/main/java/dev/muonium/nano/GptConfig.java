@@ -1,5 +1,7 @@
 package dev.muonium.nano;
 
+import static dev.muonium.nano.Ranges.requireRange;
+
 import dev.muonium.memory.Shape;
 import dev.muonium.optim.ParameterKind;
 import java.util.ArrayList;
@@ -113,17 +115,5 @@ public record GptConfig(
 
     private static void addMatrix(List<ParameterDescription> list, String name, int outputs, int inputs) {
         list.add(new ParameterDescription(name, Shape.of(outputs, inputs), ParameterKind.MATRIX));
-    }
-
-    private static void requireRange(String name, int value, int least, int most) {
-        if (value < least || value > most) {
-            throw new IllegalArgumentException(name + " is " + value + "; it must be from " + least + " to " + most);
-        }
-    }
-
-    private static void requireRange(String name, double value, double least, double most) {
-        if (!(value >= least && value <= most)) {
-            throw new IllegalArgumentException(name + " is " + value + "; it must be from " + least + " to " + most);
-        }
     }
 }

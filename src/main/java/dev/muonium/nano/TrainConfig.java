@@ -1,5 +1,7 @@
 package dev.muonium.nano;
 
+import static dev.muonium.nano.Ranges.requireRange;
+
 import dev.muonium.optim.Schedule;
 
 /**
@@ -149,18 +151,6 @@ public record TrainConfig(
     public double momentum(int step) {
         double part = momentumWarmupSteps == 0 ? 1 : Math.min(1, step / (double) momentumWarmupSteps);
         return momentumStart + part * (momentumEnd - momentumStart);
-    }
-
-    private static void requireRange(String name, int value, int least, int most) {
-        if (value < least || value > most) {
-            throw new IllegalArgumentException(name + " is " + value + "; it must be from " + least + " to " + most);
-        }
-    }
-
-    private static void requireRange(String name, double value, double least, double most) {
-        if (!(value >= least && value <= most)) {
-            throw new IllegalArgumentException(name + " is " + value + "; it must be from " + least + " to " + most);
-        }
     }
 
     private static void requireBelowOne(String name, double value) {
