@@ -6,9 +6,12 @@
  *     mu_last_error() gives the text of the calling thread's last failure.
  *   - The first argument is a context: which backend, device and stream the call goes to. A context of the CPU
  *     backend is immutable and may be used by any number of threads at once.
- *   - The kernels are single-threaded. They work on a half-open range [begin, end) of elements or rows of arrays
- *     that are given by their BASE pointers, so that a caller cuts work into tasks without computing addresses.
+ *   - The kernels of the CPU are single-threaded. They work on a half-open range [begin, end) of elements or rows of
+ *     arrays that are given by their BASE pointers, so that a caller cuts work into tasks without computing addresses.
  *     What a range yields depends neither on how the array was cut (at the borders named below) nor on who ran it.
+ *   - A kernel of a CUDA context is put into the context's stream and has not run yet when the call returns. Arrays and
+ *     the places of results (double* sum) are memory that the device can reach; structures of settings that are passed
+ *     by a pointer to const (mu_rounding, mu_adamw_params) are host memory and are read before the call returns.
  *   - Counts, strides and leading dimensions are int64_t and count elements, not bytes. Matrices are row-major.
  *   - Pointers need the alignment of their element type only. Arrays must not overlap unless a function says so.
  *   - A block format covers an array flat, in order: block k holds elements [k*block, min((k+1)*block, n)).
@@ -29,7 +32,7 @@ extern "C" {
 #endif
 
 /* Raised with every change that an existing binary caller could notice; checked by Java when it loads the library. */
-#define MU_ABI_VERSION 1
+#define MU_ABI_VERSION 2
 
 typedef enum mu_status {
   MU_OK = 0,
@@ -84,6 +87,8 @@ MU_API mu_status mu_context_create(mu_backend backend, const char* backend_path,
                                    mu_tier tier, mu_context** context);
 MU_API mu_status mu_context_destroy(mu_context* context);
 MU_API mu_tier mu_context_tier(const mu_context* context);
+/* Bytes of device memory that the context itself holds, for the caller's ledger; 0 on the CPU. */
+MU_API int64_t mu_context_device_bytes(const mu_context* context);
 
 /* --- block formats ------------------------------------------------------------------------------------------- */
 
@@ -197,6 +202,145 @@ MU_API mu_status mu_adamw(const mu_context* context, const mu_adamw_params* para
                           mu_format m_format, void* m, float* m_scales, mu_format v_format, void* v, float* v_scales,
                           const mu_rounding* rounding, int64_t begin, int64_t end);
 
+/* --- a whole optimizer step, many arrays at a time ------------------------------------------------------------- */
+
+/*
+ * What a step of an optimizer does to all its arrays in a handful of launches. The arrays are described by records in
+ * memory that the device reads (so that a captured CUDA graph sees new addresses, learning rates and step numbers without
+ * being captured again), and a record mu_step carries the decisions from the sweep to what follows: nothing comes back to
+ * the host in between. Results are those of the functions above, called with the same settings; sums may be added up in
+ * another order, which is the same on every run.
+ *
+ * Work is handed out in chunks of MU_CHUNK elements. Arrays are numbered through by chunks: first_chunk of a record is the
+ * sum of ceil(elements / MU_CHUNK) over the records before it, and `chunks` the sum over all. Arrays are dense.
+ */
+#define MU_CHUNK 16384
+
+/* Read and written by the device. gradient_scale, clip_norm, clip_epsilon and seed are the caller's, the rest the sweep's. */
+typedef struct mu_step {
+  double gradient_scale;    /* what gradients are multiplied by first; positive */
+  double clip_norm;         /* the largest norm of all gradients together; infinity does not clip */
+  double clip_epsilon;      /* added to the norm that is divided by */
+  uint64_t seed;            /* of stochastic rounding */
+  double norm;              /* of all gradients together, times gradient_scale */
+  double clip;              /* min(1, clip_norm / (norm + clip_epsilon)) */
+  double scale;             /* gradient_scale * clip */
+  int64_t first_non_finite; /* the first gradient that is not finite or exceeds its limit; -1: none. Else nothing below is done */
+} mu_step;
+
+typedef struct mu_gradient {
+  const void* gradient;
+  int64_t elements;
+  int64_t first_chunk;
+  double limit; /* the largest norm, after gradient_scale, with which the step's own arithmetic does not overflow */
+  int32_t type; /* mu_type */
+  int32_t reserved;
+} mu_gradient;
+
+/*
+ * step->norm, clip, scale and first_non_finite from all gradients. partial has room for `chunks` doubles. A gradient is
+ * refused when sqrt(sum of squares) * gradient_scale is not at most its limit (so also when it holds a NaN).
+ */
+MU_API mu_status mu_gradient_sweep(const mu_context* context, const mu_gradient* gradients, int64_t count,
+                                   int64_t chunks, double* partial, mu_step* step);
+
+/* A matrix that Muon updates. Formats and types are the same for all records of a call, and its arguments. */
+typedef struct mu_muon_item {
+  const void* gradient;
+  void* momentum;
+  float* scales;            /* NULL for MU_FORMAT_F32 */
+  void* update;             /* u, and later O: what Newton-Schulz works on */
+  const void* direction;    /* O */
+  void* weights;
+  float* master;            /* NULL where there is none */
+  int64_t elements;
+  int64_t first_chunk;
+  double beta;
+  float decay;              /* 1 - lr * weight_decay */
+  float rate;               /* lr * adjustment */
+  uint64_t rounding_step;   /* with mu_step.seed, the key of stochastic rounding */
+  uint64_t rounding_parameter;
+  int32_t stochastic;       /* 1: bf16 weights without a master are rounded stochastically; 0: to nearest even */
+  int32_t reserved;
+} mu_muon_item;
+
+/* mu_muon_momentum for every record: writes update and momentum; sums[chunk] <- the sum of u^2 over that chunk. */
+MU_API mu_status mu_muon_momentum_many(const mu_context* context, mu_format format, int64_t block,
+                                       mu_type gradient_type, mu_type update_type, int32_t nesterov,
+                                       const mu_muon_item* items, int64_t count, int64_t chunks, const mu_step* step,
+                                       double* sums);
+/* mu_muon_update for every record, from its direction. */
+MU_API mu_status mu_muon_update_many(const mu_context* context, mu_type w_type, mu_type o_type,
+                                     const mu_muon_item* items, int64_t count, int64_t chunks, const mu_step* step);
+
+typedef struct mu_adamw_item {
+  void* weights;
+  float* master;
+  const void* gradient;
+  void* m;
+  float* m_scales;
+  void* v;
+  float* v_scales;
+  int64_t elements;
+  int64_t first_chunk;
+  mu_adamw_params params; /* gradient_scale is ignored: it is step->scale */
+  uint64_t rounding_step;
+  uint64_t rounding_parameter;
+  int32_t stochastic;
+  int32_t reserved;
+} mu_adamw_item;
+
+/* mu_adamw for every record. */
+MU_API mu_status mu_adamw_many(const mu_context* context, int64_t block, mu_type w_type, mu_type gradient_type,
+                               mu_format m_format, mu_format v_format, const mu_adamw_item* items, int64_t count,
+                               int64_t chunks, const mu_step* step);
+
+/* --- Newton-Schulz, many matrices of one shape at a time --------------------------------------------------------- */
+
+/* How an input is normalized: divided by norm + epsilon, or by max(norm, epsilon). */
+typedef enum mu_norm_convention { MU_NORM_ADD_EPSILON = 0, MU_NORM_MAX_EPSILON = 1 } mu_norm_convention;
+
+/* a, b and c of X <- a X + (b A + c A^2) X, before they take up the normalization; and how that is formed. */
+typedef struct mu_newton_schulz_start {
+  double a;
+  double b;
+  double c;
+  double norm_factor; /* the norm is multiplied by it, then epsilon comes in */
+  double epsilon;
+  int32_t convention; /* mu_norm_convention */
+  int32_t reserved;
+} mu_newton_schulz_start;
+
+/*
+ * Normalizes `count` matrices of `elements` elements, `stride` apart. With norm_k = sqrt(the sum of the sums_per_matrix
+ * numbers sums[k * sums_per_matrix ...]) and s = 1 / divisor(norm_k):
+ * coefficients[3k..3k+2] <- a s', b s'^3, c s'^5, where X_k is multiplied in place by the power of two s / s'. That is 1, and X_k is
+ * not touched, unless norm_k lies beyond 2^12 or below 2^-12. A norm of 0 gives s' = 0 and X_k = 0. step may be NULL;
+ * a step that is left out leaves X and coefficients as they are.
+ */
+MU_API mu_status mu_newton_schulz_begin(const mu_context* context, const mu_newton_schulz_start* start, void* x,
+                                        mu_type type, int64_t elements, int64_t stride, int64_t count,
+                                        const double* sums, int64_t sums_per_matrix, float* coefficients,
+                                        const mu_step* step);
+
+/*
+ * C_k <- c0 I + c1 D_k + c2 A_k B_k^T (transposed = 0: A and B are n x k, row-major), or + c2 A_k^T B_k (transposed = 1: they are
+ * k x n), for count matrices of n x n whose product is known to be symmetric: only the upper tiles are computed, the lower
+ * triangle is their mirror. (c0, c1, c2) are the floats coefficients[k * coefficient_stride ...] (a stride of 0: the same for
+ * all), in memory that the device reads. b may be a; d may be NULL (then c1 is not used), and may not overlap c. Products are
+ * summed in FP32 and C is rounded once. type is that of a, b, c and d. Leading dimensions and strides count elements.
+ */
+MU_API mu_status mu_symmetric_product(const mu_context* context, mu_type type, int32_t transposed, int64_t n, int64_t k,
+                                      const void* a, int64_t lda, int64_t a_stride, const void* b, int64_t ldb,
+                                      int64_t b_stride, const void* d, int64_t ldd, int64_t d_stride, void* c,
+                                      int64_t ldc, int64_t c_stride, const float* coefficients,
+                                      int64_t coefficient_stride, int64_t count);
+
+/* out_k <- alpha[k * alpha_stride] * x_k for count arrays of `elements` elements, stride apart; out may be x. */
+MU_API mu_status mu_scale_many(const mu_context* context, const float* alpha, int64_t alpha_stride, const void* x,
+                               int64_t x_stride, void* out, int64_t out_stride, mu_type type, int64_t elements,
+                               int64_t count);
+
 /* --- neural network ------------------------------------------------------------------------------------------ */
 
 /*
@@ -242,6 +386,22 @@ MU_API mu_status mu_softmax_causal_backward(const mu_context* context, float* sc
 /* out <- the dot product of x and y per head. x and y are rows x heads x head_dim; out is sequences x heads x positions. */
 MU_API mu_status mu_head_dots(const mu_context* context, const float* x, const float* y, float* out, int64_t heads,
                               int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end);
+
+/*
+ * Causal grouped-query attention, o <- softmax(scale * q k^T) v per head, tiled as in FlashAttention: no array of
+ * positions x positions exists. q and o are rows x heads x head_dim, k and v rows x kv_heads x head_dim, rows = sequences *
+ * positions; heads / kv_heads query heads share a key head. lse (float) is sequences x heads x positions. head_dim is a
+ * multiple of 8, at most 128. Works on the sequences [sequence_begin, sequence_end).
+ */
+MU_API mu_status mu_attention(const mu_context* context, mu_type type, const void* q, const void* k, const void* v,
+                              void* o, float* lse, float scale, int64_t heads, int64_t kv_heads, int64_t head_dim,
+                              int64_t positions, int64_t sequence_begin, int64_t sequence_end);
+/* dq, dk, dv <- the gradients, from d_o; lse is what mu_attention left, delta what mu_head_dots(o, d_o) gives. */
+MU_API mu_status mu_attention_backward(const mu_context* context, mu_type type, const void* q, const void* k,
+                                       const void* v, const float* lse, const void* d_o, const float* delta, void* dq,
+                                       void* dk, void* dv, float scale, int64_t heads, int64_t kv_heads,
+                                       int64_t head_dim, int64_t positions, int64_t sequence_begin,
+                                       int64_t sequence_end);
 
 /* a <- max(u, 0)^2. */
 MU_API mu_status mu_relu2(const mu_context* context, const float* u, float* a, int64_t begin, int64_t end);

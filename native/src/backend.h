@@ -33,7 +33,16 @@
   X(cross_entropy)           \
   X(cross_entropy_backward)  \
   X(gather_rows)             \
-  X(scatter_add_rows)
+  X(scatter_add_rows)        \
+  X(gradient_sweep)          \
+  X(muon_momentum_many)      \
+  X(muon_update_many)        \
+  X(adamw_many)              \
+  X(newton_schulz_begin)     \
+  X(symmetric_product)       \
+  X(scale_many)              \
+  X(attention)               \
+  X(attention_backward)
 
 struct mu_backend_table {
   int32_t abi_version; /* MU_ABI_VERSION of the header that the backend was compiled with */
@@ -42,6 +51,8 @@ struct mu_backend_table {
   /* Opens the device; state goes to every kernel in its context. Both may be null where there is nothing to open. */
   mu_status (*open)(int32_t device, void* stream, void** state);
   mu_status (*close)(void* state);
+  /* Bytes of device memory that the state holds; null where there are none. */
+  int64_t (*device_bytes)(const void* state);
 #define MU_TABLE_ENTRY(name) decltype(&mu_##name) name;
   MU_KERNELS(MU_TABLE_ENTRY)
 #undef MU_TABLE_ENTRY

@@ -91,3 +91,8 @@ mu_status mu_context_destroy(mu_context* context) {
 mu_tier mu_context_tier(const mu_context* context) {
   return context != nullptr ? context->tier : MU_TIER_AUTO;
 }
+
+int64_t mu_context_device_bytes(const mu_context* context) {
+  const bool holds_some = context != nullptr && context->table->device_bytes != nullptr;
+  return holds_some ? context->table->device_bytes(context->state) : 0;
+}

@@ -13,6 +13,7 @@ extern const mu_backend_table table = {
     MU_TIER_TEXT(MU_TIER),
     nullptr,
     nullptr,
+    nullptr,
 #define MU_FILL(name) name,
     MU_KERNELS(MU_FILL)
 #undef MU_FILL
