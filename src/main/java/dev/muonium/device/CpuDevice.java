@@ -1,6 +1,7 @@
 package dev.muonium.device;
 
 import dev.muonium.bindings.mu.Muonium;
+import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Ledger;
 import dev.muonium.memory.Purpose;
@@ -26,6 +27,7 @@ public final class CpuDevice extends Device {
     private final NativeContext context;
     private final NativeKernels kernels;
     private final NetworkKernels networkKernels;
+    private final BatchKernels batchKernels;
     private final Workers workers;
     private @Nullable OneDnn oneDnn;
     private volatile boolean closed;
@@ -40,8 +42,9 @@ public final class CpuDevice extends Device {
                 ? Workers.create(options.threads)
                 : Workers.on(options.executor, options.threads);
         this.context = openContext(tier, workers);
-        this.kernels = new NativeKernels(context, memory);
-        this.networkKernels = new NetworkKernels(context);
+        this.kernels = new NativeKernels(context, memory, memory);
+        this.networkKernels = new NetworkKernels(context, memory);
+        this.batchKernels = new BatchKernels(context, memory);
     }
 
     /** Nobody else could end the workers of a device that was not opened. */
@@ -151,6 +154,16 @@ public final class CpuDevice extends Device {
         return networkKernels;
     }
 
+    @Override
+    public BatchKernels batchKernels() {
+        return batchKernels;
+    }
+
+    @Override
+    public DeviceMemory memory() {
+        return memory;
+    }
+
     /** FP32 always; BF16 if the tier is AVX-512 and the processor has AVX512_BF16: elsewhere it is emulated, or missing. */
     @Override
     public boolean isFast(ElementType type) {
@@ -166,6 +179,25 @@ public final class CpuDevice extends Device {
         return oneDnn().matmul(spec);
     }
 
+    @Override
+    public BatchedMatmul batchedMatmul(MatmulSpec spec, long count, long aStride, long bStride, long cStride) {
+        int products = BatchSpec.requireBatch(spec, count, aStride, bStride, cStride);
+        return new OneDnnBatch(matmul(spec), workers, products, aStride, bStride, cStride);
+    }
+
+    /** Keeps the work: there is nothing to be gained by doing otherwise. */
+    @Override
+    public Recording record(Runnable work) {
+        requireOpen();
+        return new Repeated(this, work);
+    }
+
+    /** Returns at once: everything is done when the call that asked for it returns. */
+    @Override
+    public void synchronize() {
+        requireOpen();
+    }
+
     private synchronized OneDnn oneDnn() {
         requireOpen();
         if (oneDnn == null) {
@@ -176,7 +208,6 @@ public final class CpuDevice extends Device {
 
     @Override
     public Tensor allocate(Purpose purpose, String name, ElementType type, Shape shape) {
-        requireOpen();
         return memory.allocate(purpose, name, type, shape);
     }
 
@@ -185,7 +216,7 @@ public final class CpuDevice extends Device {
         return memory.ledger();
     }
 
-    private void requireOpen() {
+    void requireOpen() {
         if (closed) {
             throw new IllegalStateException("the CPU device was used after it was closed");
         }
@@ -200,6 +231,7 @@ public final class CpuDevice extends Device {
     /** Each step does nothing if it is done already, so that a close that failed can be called again. */
     private synchronized void free() {
         closed = true;
+        memory.close();
         if (oneDnn != null) {
             oneDnn.close();
         }

@@ -2,6 +2,7 @@ package dev.muonium.device;
 
 import dev.muonium.DeviceUnavailableException;
 import dev.muonium.memory.Allocator;
+import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 
 /**
@@ -50,6 +51,12 @@ public abstract sealed class Device implements Allocator, AutoCloseable permits 
     /** The kernels of a GPT, bound to this device. */
     public abstract NetworkKernels networkKernels();
 
+    /** The kernels that do a whole optimizer step to many arrays at a time, bound to this device. */
+    public abstract BatchKernels batchKernels();
+
+    /** The memory that tensors of this device lie in. */
+    public abstract DeviceMemory memory();
+
     /** Whether matrix products of this element type are at least as fast as those of FP32 here. */
     public abstract boolean isFast(ElementType type);
 
@@ -60,6 +67,32 @@ public abstract sealed class Device implements Allocator, AutoCloseable permits 
      * @throws UnsupportedOperationException if the device cannot multiply such types, with the reason
      */
     public abstract Matmul matmul(MatmulSpec spec);
+
+    /**
+     * {@code count} products of one specification over matrices that lie a fixed number of elements apart. Make it when a model or
+     * an optimizer is built.
+     *
+     * @param aStride elements from one A to the next; 0 for the same A in all products
+     * @param bStride elements from one B to the next; 0 for the same B in all products
+     * @param cStride elements from one C to the next
+     * @throws IllegalArgumentException if the count or a stride is out of range, or two results would overlap
+     * @throws UnsupportedOperationException if the device cannot multiply such types, with the reason
+     */
+    public abstract BatchedMatmul batchedMatmul(MatmulSpec spec, long count, long aStride, long bStride, long cStride);
+
+    /**
+     * Records what {@code work} starts on this device (kernels, products, asynchronous copies) without doing it; the recording can
+     * then be replayed. {@code work} is run once, now, on a GPU, and at every replay on a CPU. So it must start the same work each
+     * time, on the calling thread, and may neither allocate memory of the device nor wait for it.
+     */
+    public abstract Recording record(Runnable work);
+
+    /**
+     * Returns when everything that was started on this device is done.
+     *
+     * @throws dev.muonium.NativeException if some of it failed; the message names the calls since the previous one
+     */
+    public abstract void synchronize();
 
     /** Closes workers, products and the native context. A second call does nothing. */
     @Override

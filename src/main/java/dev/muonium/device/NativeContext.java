@@ -23,7 +23,7 @@ final class NativeContext implements AutoCloseable {
     static NativeContext open(CpuTier tier) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
-            check(
+            refuse(
                     Muonium.mu_context_create(
                             Muonium.MU_BACKEND_CPU(), MemorySegment.NULL, 0, MemorySegment.NULL, tier.code(), out),
                     "mu_context_create");
@@ -44,14 +44,18 @@ final class NativeContext implements AutoCloseable {
     }
 
     /** Turns a status that is not {@code MU_OK} into an exception with the library's own text. */
-    static void check(int status, String function) {
+    void check(int status, String function) {
+        refuse(status, function);
+    }
+
+    private static void refuse(int status, String function) {
         if (status != Muonium.MU_OK()) {
             throw new NativeException(function, status, Muonium.mu_last_error().getString(0));
         }
     }
 
     private static void destroy(MemorySegment context) {
-        check(Muonium.mu_context_destroy(context), "mu_context_destroy");
+        refuse(Muonium.mu_context_destroy(context), "mu_context_destroy");
     }
 
     @Override

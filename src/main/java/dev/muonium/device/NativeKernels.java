@@ -1,14 +1,13 @@
 package dev.muonium.device;
 
-import static dev.muonium.memory.Segments.requireOffHeap;
-import static dev.muonium.memory.Segments.requireWritable;
-
 import dev.muonium.bindings.mu.Muonium;
 import dev.muonium.bindings.mu.mu_adamw_params;
 import dev.muonium.bindings.mu.mu_rounding;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.BlockFormat;
+import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Segments;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -24,11 +23,17 @@ final class NativeKernels implements Kernels {
             ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(ValueLayout.JAVA_DOUBLE));
 
     private final NativeContext context;
-    private final Allocator allocator;
+    private final DeviceMemory memory;
+    private final Allocator settings;
 
-    NativeKernels(NativeContext context, Allocator allocator) {
+    /**
+     * @param memory where arrays lie
+     * @param settings where scalars that are passed by address lie: always the host's memory
+     */
+    NativeKernels(NativeContext context, DeviceMemory memory, Allocator settings) {
         this.context = context;
-        this.allocator = allocator;
+        this.memory = memory;
+        this.settings = settings;
     }
 
     @Override
@@ -41,9 +46,9 @@ final class NativeKernels implements Kernels {
             @Nullable MemorySegment scales,
             long begin,
             long end) {
-        requireOffHeap("x", x, xType, end);
+        memory.requireReadable("x", x, xType, end);
         requireState("codes", "scales", format, block, codes, scales, end);
-        NativeContext.check(
+        context.check(
                 Muonium.mu_quantize(
                         context.handle(), code(format), block, x, code(xType), codes, orNull(scales), begin, end),
                 "mu_quantize");
@@ -59,10 +64,10 @@ final class NativeKernels implements Kernels {
             ElementType outType,
             long begin,
             long end) {
-        requireOffHeap("codes", codes, format.codeType(), end);
+        memory.requireReadable("codes", codes, format.codeType(), end);
         requireScales("scales", format, block, scales, end, false);
-        requireWritable("out", out, outType, end);
-        NativeContext.check(
+        memory.requireWritable("out", out, outType, end);
+        context.check(
                 Muonium.mu_dequantize(
                         context.handle(), code(format), block, codes, orNull(scales), out, code(outType), begin, end),
                 "mu_dequantize");
@@ -76,16 +81,16 @@ final class NativeKernels implements Kernels {
         }
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment map = arena.allocate(ValueLayout.JAVA_FLOAT, 256);
-            NativeContext.check(Muonium.mu_dynamic_map(code(format), map), "mu_dynamic_map");
+            context.check(Muonium.mu_dynamic_map(code(format), map), "mu_dynamic_map");
             return map.toArray(ValueLayout.JAVA_FLOAT);
         }
     }
 
     @Override
     public double sumSquares(MemorySegment x, ElementType type, long begin, long end) {
-        requireOffHeap("x", x, type, end);
+        memory.requireReadable("x", x, type, end);
         MemorySegment sum = SUM.get();
-        NativeContext.check(Muonium.mu_sum_squares(context.handle(), x, code(type), begin, end, sum), "mu_sum_squares");
+        context.check(Muonium.mu_sum_squares(context.handle(), x, code(type), begin, end, sum), "mu_sum_squares");
         return sum.get(ValueLayout.JAVA_DOUBLE, 0);
     }
 
@@ -101,9 +106,9 @@ final class NativeKernels implements Kernels {
             long cols,
             long rowBegin,
             long rowEnd) {
-        requireOffHeap("x", x, xType, extent(xLd, cols, rowEnd));
-        requireWritable("out", out, outType, extent(outLd, cols, rowEnd));
-        NativeContext.check(
+        memory.requireReadable("x", x, xType, extent(xLd, cols, rowEnd));
+        memory.requireWritable("out", out, outType, extent(outLd, cols, rowEnd));
+        context.check(
                 Muonium.mu_scale(
                         context.handle(),
                         alpha,
@@ -135,10 +140,10 @@ final class NativeKernels implements Kernels {
             long cols,
             long rowBegin,
             long rowEnd) {
-        requireOffHeap("x", x, xType, extent(xLd, cols, rowEnd));
-        requireOffHeap("y", y, yType, extent(yLd, cols, rowEnd));
-        requireWritable("out", out, outType, extent(outLd, cols, rowEnd));
-        NativeContext.check(
+        memory.requireReadable("x", x, xType, extent(xLd, cols, rowEnd));
+        memory.requireReadable("y", y, yType, extent(yLd, cols, rowEnd));
+        memory.requireWritable("out", out, outType, extent(outLd, cols, rowEnd));
+        context.check(
                 Muonium.mu_axpby(
                         context.handle(),
                         alpha,
@@ -160,8 +165,8 @@ final class NativeKernels implements Kernels {
 
     @Override
     public void mirrorUpper(MemorySegment x, ElementType type, long ld, long rowBegin, long rowEnd) {
-        requireWritable("x", x, type, extent(ld, rowEnd, rowEnd));
-        NativeContext.check(
+        memory.requireWritable("x", x, type, extent(ld, rowEnd, rowEnd));
+        context.check(
                 Muonium.mu_mirror_upper(context.handle(), x, code(type), ld, rowBegin, rowEnd), "mu_mirror_upper");
     }
 
@@ -180,11 +185,11 @@ final class NativeKernels implements Kernels {
             boolean nesterov,
             long begin,
             long end) {
-        requireOffHeap("gradient", gradient, gradientType, end);
+        memory.requireReadable("gradient", gradient, gradientType, end);
         requireState("momentum", "scales", format, block, momentum, scales, end);
-        requireWritable("update", update, updateType, end);
+        memory.requireWritable("update", update, updateType, end);
         MemorySegment sum = SUM.get();
-        NativeContext.check(
+        context.check(
                 Muonium.mu_muon_momentum(
                         context.handle(),
                         code(format),
@@ -220,10 +225,10 @@ final class NativeKernels implements Kernels {
             long cols,
             long rowBegin,
             long rowEnd) {
-        requireWritable("weights", weights, weightType, extent(weightLd, cols, rowEnd));
+        memory.requireWritable("weights", weights, weightType, extent(weightLd, cols, rowEnd));
         requireMaster(master, extent(cols, cols, rowEnd));
-        requireOffHeap("o", o, oType, extent(oLd, cols, rowEnd));
-        NativeContext.check(
+        memory.requireReadable("o", o, oType, extent(oLd, cols, rowEnd));
+        context.check(
                 Muonium.mu_muon_update(
                         context.handle(),
                         weights,
@@ -261,13 +266,13 @@ final class NativeKernels implements Kernels {
             long begin,
             long end) {
         MemorySegment scalars = parameters.segment();
-        requireOffHeap("parameters", scalars, ElementType.F64, mu_adamw_params.sizeof() / Double.BYTES);
-        requireWritable("weights", weights, weightType, end);
+        Segments.requireOffHeap("parameters", scalars, ElementType.F64, mu_adamw_params.sizeof() / Double.BYTES);
+        memory.requireWritable("weights", weights, weightType, end);
         requireMaster(master, end);
-        requireOffHeap("gradient", gradient, gradientType, end);
+        memory.requireReadable("gradient", gradient, gradientType, end);
         requireState("m", "mScales", mFormat, block, m, mScales, end);
         requireState("v", "vScales", vFormat, block, v, vScales, end);
-        NativeContext.check(
+        context.check(
                 Muonium.mu_adamw(
                         context.handle(),
                         scalars,
@@ -291,12 +296,12 @@ final class NativeKernels implements Kernels {
 
     @Override
     public Rounding newRounding() {
-        return new NativeRounding(allocator);
+        return new NativeRounding(settings);
     }
 
     @Override
     public AdamWParameters newAdamWParameters() {
-        return new NativeAdamWParameters(allocator);
+        return new NativeAdamWParameters(settings);
     }
 
     /** Elements from the beginning of a matrix to the end of its last row; a product too large to hold is the largest. */
@@ -308,7 +313,7 @@ final class NativeKernels implements Kernels {
         return ld > 0 && rows > (Long.MAX_VALUE - cols) / ld ? Long.MAX_VALUE : rows * ld + cols;
     }
 
-    private static void requireState(
+    private void requireState(
             String name,
             String scalesName,
             BlockFormat format,
@@ -316,11 +321,11 @@ final class NativeKernels implements Kernels {
             MemorySegment codes,
             @Nullable MemorySegment scales,
             long end) {
-        requireWritable(name, codes, format.codeType(), end);
+        memory.requireWritable(name, codes, format.codeType(), end);
         requireScales(scalesName, format, block, scales, end, true);
     }
 
-    private static void requireScales(
+    private void requireScales(
             String name, BlockFormat format, int block, @Nullable MemorySegment scales, long end, boolean written) {
         BlockFormat.requireBlock(block);
         if (!format.isScaled()) {
@@ -329,15 +334,15 @@ final class NativeKernels implements Kernels {
         if (scales == null) {
             throw new IllegalArgumentException("'" + name + "' is null, but " + format + " has one scale per block");
         }
-        requireOffHeap(name, scales, ElementType.F32, format.scales(end, block));
+        memory.requireReadable(name, scales, ElementType.F32, format.scales(end, block));
         if (written) {
-            requireWritable(name, scales, ElementType.F32, 0);
+            memory.requireWritable(name, scales, ElementType.F32, 0);
         }
     }
 
-    private static void requireMaster(@Nullable MemorySegment master, long elements) {
+    private void requireMaster(@Nullable MemorySegment master, long elements) {
         if (master != null) {
-            requireWritable("master", master, ElementType.F32, elements);
+            memory.requireWritable("master", master, ElementType.F32, elements);
         }
     }
 
@@ -346,7 +351,7 @@ final class NativeKernels implements Kernels {
             return MemorySegment.NULL;
         }
         MemorySegment key = rounding.segment();
-        requireOffHeap("rounding", key, ElementType.I64, mu_rounding.sizeof() / Long.BYTES);
+        Segments.requireOffHeap("rounding", key, ElementType.I64, mu_rounding.sizeof() / Long.BYTES);
         return key;
     }
 
@@ -354,7 +359,7 @@ final class NativeKernels implements Kernels {
         return segment == null ? MemorySegment.NULL : segment;
     }
 
-    private static int code(ElementType type) {
+    static int code(ElementType type) {
         return switch (type) {
             case F32 -> Muonium.MU_F32();
             case BF16 -> Muonium.MU_BF16();

@@ -1,8 +1,8 @@
 package dev.muonium.device;
 
 import dev.muonium.bindings.mu.Muonium;
+import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
-import dev.muonium.memory.Segments;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -18,9 +18,11 @@ import org.jspecify.annotations.Nullable;
  */
 public final class NetworkKernels {
     private final NativeContext context;
+    private final DeviceMemory memory;
 
-    NetworkKernels(NativeContext context) {
+    NetworkKernels(NativeContext context, DeviceMemory memory) {
         this.context = context;
+        this.memory = memory;
     }
 
     /** {@code y ← x·rstd}, {@code rstd[row] ← 1/√(mean(x²) + eps)}; {@code y} may be {@code x}. */
@@ -29,8 +31,7 @@ public final class NetworkKernels {
         requireRows("x", x, cols, rowBegin, rowEnd);
         requireWritableRows("y", y, cols, rowBegin, rowEnd);
         requireWritableRows("rstd", rstd, 1, rowBegin, rowEnd);
-        NativeContext.check(
-                Muonium.mu_rms_norm(context.handle(), x, y, rstd, eps, cols, rowBegin, rowEnd), "mu_rms_norm");
+        context.check(Muonium.mu_rms_norm(context.handle(), x, y, rstd, eps, cols, rowBegin, rowEnd), "mu_rms_norm");
     }
 
     /** {@code dx ← add + rstd·(dy - y·mean(dy·y))} with {@code y = x·rstd}; {@code add} null is 0. */
@@ -51,7 +52,7 @@ public final class NetworkKernels {
         }
         requireWritableRows("dx", dx, cols, rowBegin, rowEnd);
         MemorySegment addOrNull = add == null ? MemorySegment.NULL : add;
-        NativeContext.check(
+        context.check(
                 Muonium.mu_rms_norm_backward(context.handle(), dy, x, rstd, addOrNull, dx, cols, rowBegin, rowEnd),
                 "mu_rms_norm_backward");
     }
@@ -71,7 +72,7 @@ public final class NetworkKernels {
         requireWritableRows("x", x, width, rowBegin, rowEnd);
         requireWritableRows("rstd", rstd, heads, rowBegin, rowEnd);
         requireRows("table", table, headDim, 0, positions);
-        NativeContext.check(
+        context.check(
                 Muonium.mu_rotary_norm(
                         context.handle(), x, rstd, table, eps, heads, headDim, positions, rowBegin, rowEnd),
                 "mu_rotary_norm");
@@ -93,7 +94,7 @@ public final class NetworkKernels {
         requireRows("rstd", rstd, heads, rowBegin, rowEnd);
         requireRows("table", table, headDim, 0, positions);
         requireWritableRows("dy", dy, width, rowBegin, rowEnd);
-        NativeContext.check(
+        context.check(
                 Muonium.mu_rotary_norm_backward(
                         context.handle(), y, rstd, table, dy, heads, headDim, positions, rowBegin, rowEnd),
                 "mu_rotary_norm_backward");
@@ -113,7 +114,7 @@ public final class NetworkKernels {
         requirePositions(first, rowEnd);
         requireWritableRows("scores", scores, ld, rowBegin, rowEnd);
         requireWritableRows("lse", lse, 1, sum(lseBegin, rowBegin), sum(lseBegin, rowEnd));
-        NativeContext.check(
+        context.check(
                 Muonium.mu_softmax_causal(
                         context.handle(), scores, ld, scale, lse, lseBegin, first, cols, rowBegin, rowEnd),
                 "mu_softmax_causal");
@@ -137,7 +138,7 @@ public final class NetworkKernels {
         requireWritableRows("d", d, ld, rowBegin, rowEnd);
         requireRows("lse", lse, 1, sum(lseBegin, rowBegin), sum(lseBegin, rowEnd));
         requireRows("delta", delta, 1, sum(lseBegin, rowBegin), sum(lseBegin, rowEnd));
-        NativeContext.check(
+        context.check(
                 Muonium.mu_softmax_causal_backward(
                         context.handle(), scores, d, ld, scale, lse, delta, lseBegin, first, cols, rowBegin, rowEnd),
                 "mu_softmax_causal_backward");
@@ -158,23 +159,133 @@ public final class NetworkKernels {
         requireRows("y", y, width, rowBegin, rowEnd);
         // Rows of one sequence are spread over all of its heads.
         requireWritableRows("out", out, product(heads, positions), 0, Math.ceilDiv(Math.max(rowEnd, 0), positions));
-        NativeContext.check(
+        context.check(
                 Muonium.mu_head_dots(context.handle(), x, y, out, heads, headDim, positions, rowBegin, rowEnd),
                 "mu_head_dots");
+    }
+
+    /**
+     * Causal grouped-query attention of whole sequences, without an array of {@code positions × positions}.
+     *
+     * @param type the type of q, k, v and o
+     * @param q {@code rows × heads × headDim}, rows being those of all sequences
+     * @param k {@code rows × kvHeads × headDim}; so is {@code v}
+     * @param o as {@code q}
+     * @param lse {@code sequences × heads × positions}, kept for {@link #attentionBackward}
+     */
+    public void attention(
+            ElementType type,
+            MemorySegment q,
+            MemorySegment k,
+            MemorySegment v,
+            MemorySegment o,
+            MemorySegment lse,
+            float scale,
+            long heads,
+            long kvHeads,
+            long headDim,
+            long positions,
+            long sequenceBegin,
+            long sequenceEnd) {
+        requireRange("q", sequenceBegin, sequenceEnd);
+        long wide = product(sequenceEnd, product(positions, requireHeads(heads, headDim, positions)));
+        long narrow = product(sequenceEnd, product(positions, requireHeads(kvHeads, headDim, positions)));
+        memory.requireReadable("q", q, type, wide);
+        memory.requireReadable("k", k, type, narrow);
+        memory.requireReadable("v", v, type, narrow);
+        memory.requireWritable("o", o, type, wide);
+        memory.requireWritable("lse", lse, ElementType.F32, product(sequenceEnd, product(heads, positions)));
+        context.check(
+                Muonium.mu_attention(
+                        context.handle(),
+                        NativeKernels.code(type),
+                        q,
+                        k,
+                        v,
+                        o,
+                        lse,
+                        scale,
+                        heads,
+                        kvHeads,
+                        headDim,
+                        positions,
+                        sequenceBegin,
+                        sequenceEnd),
+                "mu_attention");
+    }
+
+    /**
+     * The gradients behind {@link #attention}.
+     *
+     * @param gradient the gradient with respect to {@code o}
+     * @param delta what {@link #headDots} gives for {@code o} and its gradient
+     */
+    public void attentionBackward(
+            ElementType type,
+            MemorySegment q,
+            MemorySegment k,
+            MemorySegment v,
+            MemorySegment lse,
+            MemorySegment gradient,
+            MemorySegment delta,
+            MemorySegment dq,
+            MemorySegment dk,
+            MemorySegment dv,
+            float scale,
+            long heads,
+            long kvHeads,
+            long headDim,
+            long positions,
+            long sequenceBegin,
+            long sequenceEnd) {
+        requireRange("q", sequenceBegin, sequenceEnd);
+        long wide = product(sequenceEnd, product(positions, requireHeads(heads, headDim, positions)));
+        long narrow = product(sequenceEnd, product(positions, requireHeads(kvHeads, headDim, positions)));
+        long rows = product(sequenceEnd, product(heads, positions));
+        memory.requireReadable("q", q, type, wide);
+        memory.requireReadable("k", k, type, narrow);
+        memory.requireReadable("v", v, type, narrow);
+        memory.requireReadable("lse", lse, ElementType.F32, rows);
+        memory.requireReadable("gradient", gradient, type, wide);
+        memory.requireReadable("delta", delta, ElementType.F32, rows);
+        memory.requireWritable("dq", dq, type, wide);
+        memory.requireWritable("dk", dk, type, narrow);
+        memory.requireWritable("dv", dv, type, narrow);
+        context.check(
+                Muonium.mu_attention_backward(
+                        context.handle(),
+                        NativeKernels.code(type),
+                        q,
+                        k,
+                        v,
+                        lse,
+                        gradient,
+                        delta,
+                        dq,
+                        dk,
+                        dv,
+                        scale,
+                        heads,
+                        kvHeads,
+                        headDim,
+                        positions,
+                        sequenceBegin,
+                        sequenceEnd),
+                "mu_attention_backward");
     }
 
     /** {@code a ← max(u, 0)²}. */
     public void relu2(MemorySegment u, MemorySegment a, long begin, long end) {
         requireRows("u", u, 1, begin, end);
         requireWritableRows("a", a, 1, begin, end);
-        NativeContext.check(Muonium.mu_relu2(context.handle(), u, a, begin, end), "mu_relu2");
+        context.check(Muonium.mu_relu2(context.handle(), u, a, begin, end), "mu_relu2");
     }
 
     /** {@code a} holds da: {@code u ← du}, {@code a ← max(u, 0)²}. */
     public void relu2Backward(MemorySegment u, MemorySegment a, long begin, long end) {
         requireWritableRows("u", u, 1, begin, end);
         requireWritableRows("a", a, 1, begin, end);
-        NativeContext.check(Muonium.mu_relu2_backward(context.handle(), u, a, begin, end), "mu_relu2_backward");
+        context.check(Muonium.mu_relu2_backward(context.handle(), u, a, begin, end), "mu_relu2_backward");
     }
 
     /** {@code a ← silu(gate)·up}. */
@@ -182,7 +293,7 @@ public final class NetworkKernels {
         requireRows("gate", gate, 1, begin, end);
         requireRows("up", up, 1, begin, end);
         requireWritableRows("a", a, 1, begin, end);
-        NativeContext.check(Muonium.mu_swiglu(context.handle(), gate, up, a, begin, end), "mu_swiglu");
+        context.check(Muonium.mu_swiglu(context.handle(), gate, up, a, begin, end), "mu_swiglu");
     }
 
     /** {@code a} holds da: {@code gate ← dgate}, {@code up ← dup}, {@code a ← silu(gate)·up}. */
@@ -190,8 +301,7 @@ public final class NetworkKernels {
         requireWritableRows("gate", gate, 1, begin, end);
         requireWritableRows("up", up, 1, begin, end);
         requireWritableRows("a", a, 1, begin, end);
-        NativeContext.check(
-                Muonium.mu_swiglu_backward(context.handle(), gate, up, a, begin, end), "mu_swiglu_backward");
+        context.check(Muonium.mu_swiglu_backward(context.handle(), gate, up, a, begin, end), "mu_swiglu_backward");
     }
 
     /** Soft-capped cross-entropy per row, in nats; the logits become the capped ones. */
@@ -205,7 +315,7 @@ public final class NetworkKernels {
             long rowBegin,
             long rowEnd) {
         requireLoss(logits, targets, losses, targetBegin, cols, rowBegin, rowEnd);
-        NativeContext.check(
+        context.check(
                 Muonium.mu_cross_entropy(
                         context.handle(), logits, cap, targets, losses, targetBegin, cols, rowBegin, rowEnd),
                 "mu_cross_entropy");
@@ -223,7 +333,7 @@ public final class NetworkKernels {
             long rowBegin,
             long rowEnd) {
         requireLoss(logits, targets, losses, targetBegin, cols, rowBegin, rowEnd);
-        NativeContext.check(
+        context.check(
                 Muonium.mu_cross_entropy_backward(
                         context.handle(),
                         logits,
@@ -250,7 +360,7 @@ public final class NetworkKernels {
         requireRows("table", table, cols, 0, vocab);
         requireElements("tokens", tokens, ElementType.I32, rowBegin, rowEnd);
         requireWritableRows("out", out, cols, rowBegin, rowEnd);
-        NativeContext.check(
+        context.check(
                 Muonium.mu_gather_rows(context.handle(), table, tokens, out, vocab, cols, rowBegin, rowEnd),
                 "mu_gather_rows");
     }
@@ -267,12 +377,12 @@ public final class NetworkKernels {
         requireRows("rows", rows, cols, 0, count);
         requireElements("tokens", tokens, ElementType.I32, 0, count);
         requireWritableRows("table", table, cols, vocabBegin, vocabEnd);
-        NativeContext.check(
+        context.check(
                 Muonium.mu_scatter_add_rows(context.handle(), rows, tokens, count, table, cols, vocabBegin, vocabEnd),
                 "mu_scatter_add_rows");
     }
 
-    private static void requireLoss(
+    private void requireLoss(
             MemorySegment logits,
             MemorySegment targets,
             MemorySegment losses,
@@ -283,7 +393,7 @@ public final class NetworkKernels {
         requireWritableRows("logits", logits, cols, rowBegin, rowEnd);
         requireElements("targets", targets, ElementType.I32, sum(targetBegin, rowBegin), sum(targetBegin, rowEnd));
         requireElements("losses", losses, ElementType.F64, sum(targetBegin, rowBegin), sum(targetBegin, rowEnd));
-        Segments.requireWritable("losses", losses, ElementType.F64, 0);
+        memory.requireWritable("losses", losses, ElementType.F64, 0);
     }
 
     /** Checks what indices are made of, and returns the width of a row of all heads. */
@@ -308,23 +418,23 @@ public final class NetworkKernels {
         }
     }
 
-    private static void requireWritableRows(String name, MemorySegment segment, long cols, long rowBegin, long rowEnd) {
+    private void requireWritableRows(String name, MemorySegment segment, long cols, long rowBegin, long rowEnd) {
         requireRows(name, segment, cols, rowBegin, rowEnd);
-        Segments.requireWritable(name, segment, ElementType.F32, 0);
+        memory.requireWritable(name, segment, ElementType.F32, 0);
     }
 
-    private static void requireRows(String name, MemorySegment segment, long cols, long rowBegin, long rowEnd) {
+    private void requireRows(String name, MemorySegment segment, long cols, long rowBegin, long rowEnd) {
         requireRange(name, rowBegin, rowEnd);
         if (cols < 0) {
             throw new IllegalArgumentException(
                     "a row of '" + name + "' has " + cols + " elements; it must be 0 or more");
         }
-        Segments.requireOffHeap(name, segment, ElementType.F32, product(rowEnd, cols));
+        memory.requireReadable(name, segment, ElementType.F32, product(rowEnd, cols));
     }
 
-    private static void requireElements(String name, MemorySegment segment, ElementType type, long begin, long end) {
+    private void requireElements(String name, MemorySegment segment, ElementType type, long begin, long end) {
         requireRange(name, begin, end);
-        Segments.requireOffHeap(name, segment, type, end);
+        memory.requireReadable(name, segment, type, end);
     }
 
     private static void requireRange(String name, long begin, long end) {

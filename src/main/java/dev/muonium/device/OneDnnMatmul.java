@@ -53,9 +53,11 @@ final class OneDnnMatmul implements Matmul {
         this.implementation = implementation;
         this.primitive = primitive;
         this.arguments = arguments;
-        this.aExtent = extent(spec.transA() ? spec.k() : spec.m(), spec.transA() ? spec.m() : spec.k(), spec.lda());
-        this.bExtent = extent(spec.transB() ? spec.n() : spec.k(), spec.transB() ? spec.k() : spec.n(), spec.ldb());
-        this.cExtent = extent(spec.m(), spec.n(), spec.ldc());
+        this.aExtent =
+                BatchSpec.extent(spec.transA() ? spec.k() : spec.m(), spec.transA() ? spec.m() : spec.k(), spec.lda());
+        this.bExtent =
+                BatchSpec.extent(spec.transB() ? spec.n() : spec.k(), spec.transB() ? spec.k() : spec.n(), spec.ldb());
+        this.cExtent = BatchSpec.extent(spec.m(), spec.n(), spec.ldc());
     }
 
     /** oneDNN plans for as many OpenMP threads as the calling thread has set, and relies on that when it runs: one, in both. */
@@ -149,11 +151,6 @@ final class OneDnnMatmul implements Matmul {
         }
         Segments.requireOffHeap(
                 name, segment, type, offset > Long.MAX_VALUE - extent ? Long.MAX_VALUE : offset + extent);
-    }
-
-    /** Elements from a matrix's first to its last; the largest number if there are more. */
-    private static long extent(long rows, long cols, long ld) {
-        return rows - 1 > (Long.MAX_VALUE - cols) / ld ? Long.MAX_VALUE : (rows - 1) * ld + cols;
     }
 
     private static Arguments arguments(OneDnn oneDnn, Description description) {

@@ -2,9 +2,11 @@ package dev.muonium.device;
 
 import dev.muonium.MuoniumException;
 import dev.muonium.memory.Allocator;
+import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Ledger;
 import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Segments;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
 import java.lang.foreign.AddressLayout;
@@ -22,7 +24,7 @@ import java.lang.invoke.MethodHandle;
  * <p>Zeros are written at once, so that the pages exist when the tensor does. The system may still promise more than it
  * has (overcommit); then it ends the process instead of refusing.
  */
-final class SystemMemory implements Allocator {
+final class SystemMemory implements Allocator, DeviceMemory {
     /** Bytes: a cache line, and the widest vector register. What is asked for is rounded up to it. */
     static final int ALIGNMENT = 64;
 
@@ -36,14 +38,23 @@ final class SystemMemory implements Allocator {
     private static final AddressLayout POINTER = ValueLayout.ADDRESS;
 
     private final Ledger ledger = new Ledger();
+    private volatile boolean closed;
 
     @Override
     public Ledger ledger() {
         return ledger;
     }
 
+    /** From now on nothing is allocated; what is there stays until its owners close it. */
+    void close() {
+        closed = true;
+    }
+
     @Override
     public Tensor allocate(Purpose purpose, String name, ElementType type, Shape shape) {
+        if (closed) {
+            throw new IllegalStateException("the CPU device was used after it was closed");
+        }
         long size = size(name, type, shape);
         long asked = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         MemorySegment address = allocate(asked);
@@ -55,6 +66,61 @@ final class SystemMemory implements Allocator {
         MemorySegment memory = address.reinterpret(asked, arena, SystemMemory::free);
         memory.fill((byte) 0);
         return Tensor.own(name, type, shape, memory.asSlice(0, size), arena, ledger, purpose, asked);
+    }
+
+    @Override
+    public boolean isHost() {
+        return true;
+    }
+
+    @Override
+    public void requireReadable(String name, MemorySegment segment, ElementType type, long elements) {
+        Segments.requireOffHeap(name, segment, type, elements);
+    }
+
+    @Override
+    public void requireWritable(String name, MemorySegment segment, ElementType type, long elements) {
+        Segments.requireWritable(name, segment, type, elements);
+    }
+
+    @Override
+    public MemorySegment slice(MemorySegment segment, long byteOffset, long bytes) {
+        return segment.asSlice(byteOffset, bytes);
+    }
+
+    @Override
+    public void copyIn(MemorySegment host, long hostOffset, MemorySegment target, long targetOffset, long bytes) {
+        MemorySegment.copy(host, hostOffset, target, targetOffset, bytes);
+    }
+
+    @Override
+    public void copyOut(MemorySegment source, long sourceOffset, MemorySegment host, long hostOffset, long bytes) {
+        MemorySegment.copy(source, sourceOffset, host, hostOffset, bytes);
+    }
+
+    @Override
+    public void copy(MemorySegment from, long fromOffset, MemorySegment to, long toOffset, long bytes) {
+        MemorySegment.copy(from, fromOffset, to, toOffset, bytes);
+    }
+
+    @Override
+    public void zero(MemorySegment segment, long offset, long bytes) {
+        segment.asSlice(offset, bytes).fill((byte) 0);
+    }
+
+    @Override
+    public Tensor allocateStaging(Purpose purpose, String name, ElementType type, Shape shape) {
+        return allocate(purpose, name, type, shape);
+    }
+
+    @Override
+    public void stageIn(MemorySegment staging, MemorySegment target, long bytes) {
+        MemorySegment.copy(staging, 0, target, 0, bytes);
+    }
+
+    @Override
+    public void stageOut(MemorySegment source, MemorySegment staging, long bytes) {
+        MemorySegment.copy(source, 0, staging, 0, bytes);
     }
 
     private static long size(String name, ElementType type, Shape shape) {

@@ -36,6 +36,26 @@ public final class Segments {
     }
 
     /**
+     * Checks memory of the host, and lets through what may be memory of a GPU: a segment of length zero at an address, which
+     * only the device itself can check.
+     *
+     * @throws IllegalArgumentException as {@link #requireOffHeap}, and if {@code segment} is to be written and read-only
+     * @throws IllegalStateException if it was freed
+     */
+    public static void requireOffHeapOrDevice(
+            String name, MemorySegment segment, ElementType type, long elements, boolean written) {
+        requireOffHeap(name, segment, type, isDevice(segment) ? 0 : elements);
+        if (written) {
+            requireWritable(name, segment, type, 0);
+        }
+    }
+
+    /** Whether a segment is as those of a GPU are: outside the heap, of length zero, at an address. */
+    public static boolean isDevice(MemorySegment segment) {
+        return segment.isNative() && segment.byteSize() == 0 && segment.address() != 0;
+    }
+
+    /**
      * Checks memory that is written as well.
      *
      * @throws IllegalArgumentException as {@link #requireOffHeap}, and if {@code segment} is read-only

@@ -3,6 +3,7 @@ package dev.muonium.memory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +21,7 @@ public final class Tensor implements AutoCloseable {
     private final ElementType type;
     private final Shape shape;
     private final MemorySegment segment;
+    private final @Nullable DeviceMemory device;
     private final @Nullable Owner owner;
     private volatile boolean closed;
 
@@ -31,11 +33,19 @@ public final class Tensor implements AutoCloseable {
         }
     }
 
-    private Tensor(String name, ElementType type, Shape shape, MemorySegment segment, @Nullable Owner owner) {
+    /** @param device what reads and writes the segment where Java cannot; null where it can */
+    private Tensor(
+            String name,
+            ElementType type,
+            Shape shape,
+            MemorySegment segment,
+            @Nullable DeviceMemory device,
+            @Nullable Owner owner) {
         this.name = name;
         this.type = type;
         this.shape = shape;
         this.segment = segment;
+        this.device = device;
         this.owner = owner;
     }
 
@@ -47,7 +57,22 @@ public final class Tensor implements AutoCloseable {
      */
     public static Tensor borrow(String name, ElementType type, Shape shape, MemorySegment segment) {
         Segments.requireOffHeap(name, segment, type, shape.elements());
-        return new Tensor(name, type, shape, segment.asSlice(0, shape.elements() * type.byteSize()), null);
+        return new Tensor(name, type, shape, segment.asSlice(0, shape.elements() * type.byteSize()), null, null);
+    }
+
+    /**
+     * A tensor over memory of a device that somebody else owns and keeps alive.
+     *
+     * @param segment memory of that device, aligned to the element type, at least as large as the shape says
+     * @throws IllegalArgumentException if it is not
+     */
+    public static Tensor borrow(
+            String name, ElementType type, Shape shape, MemorySegment segment, DeviceMemory device) {
+        if (device.isHost()) {
+            return borrow(name, type, shape, segment);
+        }
+        device.requireReadable(name, segment, type, shape.elements());
+        return new Tensor(name, type, shape, segment, device, null);
     }
 
     /**
@@ -65,7 +90,22 @@ public final class Tensor implements AutoCloseable {
             Purpose purpose,
             long bytes) {
         ledger.allocated(purpose, bytes);
-        return new Tensor(name, type, shape, segment, new Owner(arena, ledger, purpose, bytes));
+        return new Tensor(name, type, shape, segment, null, new Owner(arena, ledger, purpose, bytes));
+    }
+
+    /** The same for memory that Java cannot read and write itself. */
+    public static Tensor own(
+            String name,
+            ElementType type,
+            Shape shape,
+            MemorySegment segment,
+            DeviceMemory device,
+            Arena arena,
+            Ledger ledger,
+            Purpose purpose,
+            long bytes) {
+        ledger.allocated(purpose, bytes);
+        return new Tensor(name, type, shape, segment, device, new Owner(arena, ledger, purpose, bytes));
     }
 
     /** The name given when it was made. */
@@ -94,7 +134,7 @@ public final class Tensor implements AutoCloseable {
     }
 
     /**
-     * The memory itself, of exactly {@link #byteSize()} bytes.
+     * The memory itself, of exactly {@link #byteSize()} bytes; of a GPU, a segment of length zero at its address.
      *
      * @throws IllegalStateException after close
      */
@@ -105,21 +145,33 @@ public final class Tensor implements AutoCloseable {
         return segment;
     }
 
-    /** Element {@code i} of an {@link ElementType#F32} or {@link ElementType#BF16} tensor, as float. */
+    /**
+     * Element {@code i} of an {@link ElementType#F32} or {@link ElementType#BF16} tensor, as float. On a GPU it is a copy that waits
+     * for everything started before: for tests and single values.
+     */
     public float getFloat(long i) {
-        return switch (type) {
-            case F32 -> segment().getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i);
-            case BF16 -> Float.intBitsToFloat(segment().getAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, i) << 16);
-            default -> throw new IllegalStateException("tensor '" + name + "' holds " + type + ", not floats");
-        };
+        requireFloats();
+        if (device == null) {
+            return decode(segment(), i);
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment host = arena.allocate(type.byteSize(), type.byteSize());
+            device.copyOut(segment(), Objects.checkIndex(i, elements()) * type.byteSize(), host, 0, type.byteSize());
+            return decode(host, 0);
+        }
     }
 
     /** Sets element {@code i} of an {@link ElementType#F32} or {@link ElementType#BF16} tensor (to nearest even). */
     public void setFloat(long i, float value) {
-        switch (type) {
-            case F32 -> segment().setAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i, value);
-            case BF16 -> segment().setAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, i, Bf16.fromFloat(value));
-            default -> throw new IllegalStateException("tensor '" + name + "' holds " + type + ", not floats");
+        requireFloats();
+        if (device == null) {
+            encode(value, segment(), i);
+            return;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment host = arena.allocate(type.byteSize(), type.byteSize());
+            encode(value, host, 0);
+            device.copyIn(host, 0, segment(), Objects.checkIndex(i, elements()) * type.byteSize(), type.byteSize());
         }
     }
 
@@ -129,22 +181,64 @@ public final class Tensor implements AutoCloseable {
             throw new IllegalArgumentException("tensor '" + name + "' of shape " + shape + " has " + elements()
                     + " elements, fewer than the " + values.length + " values to copy");
         }
-        if (type == ElementType.F32) {
-            MemorySegment.copy(values, 0, segment(), ValueLayout.JAVA_FLOAT_UNALIGNED, 0, values.length);
-        } else {
-            for (int i = 0; i < values.length; i++) {
-                setFloat(i, values[i]);
-            }
+        requireFloats();
+        if (device == null) {
+            encode(values, segment());
+            return;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment host = arena.allocate((long) values.length * type.byteSize(), type.byteSize());
+            encode(values, host);
+            device.copyIn(host, 0, segment(), 0, host.byteSize());
         }
     }
 
     /** All elements as a new array of floats; for tests and small tensors. */
     public float[] toFloatArray() {
+        requireFloats();
         float[] values = new float[Math.toIntExact(elements())];
-        for (int i = 0; i < values.length; i++) {
-            values[i] = getFloat(i);
+        if (device == null) {
+            decode(segment(), values);
+            return values;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment host = arena.allocate(byteSize(), type.byteSize());
+            device.copyOut(segment(), 0, host, 0, host.byteSize());
+            decode(host, values);
         }
         return values;
+    }
+
+    private void requireFloats() {
+        if (type != ElementType.F32 && type != ElementType.BF16) {
+            throw new IllegalStateException("tensor '" + name + "' holds " + type + ", not floats");
+        }
+    }
+
+    private float decode(MemorySegment memory, long i) {
+        return type == ElementType.F32
+                ? memory.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i)
+                : Bf16.toFloat(memory.getAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, i));
+    }
+
+    private void decode(MemorySegment memory, float[] values) {
+        for (int i = 0; i < values.length; i++) {
+            values[i] = decode(memory, i);
+        }
+    }
+
+    private void encode(float value, MemorySegment memory, long i) {
+        if (type == ElementType.F32) {
+            memory.setAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i, value);
+        } else {
+            memory.setAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, i, Bf16.fromFloat(value));
+        }
+    }
+
+    private void encode(float[] values, MemorySegment memory) {
+        for (int i = 0; i < values.length; i++) {
+            encode(values[i], memory, i);
+        }
     }
 
     /**
