@@ -33,6 +33,32 @@ bool Arguments::block_format(mu_format format, const char* name) const {
   return false;
 }
 
+bool Arguments::momentum_format(mu_format format, const char* name) const {
+  if (format == MU_FORMAT_F32 || format == MU_FORMAT_INT8_LINEAR || format == MU_FORMAT_INT8_DYNAMIC_SIGNED) {
+    return true;
+  }
+  fail(MU_INVALID_ARGUMENT,
+       "%s: %s is %d, not F32 (0), INT8_LINEAR (1) or INT8_DYNAMIC_SIGNED (2): what it stores has a sign", function_, name,
+       static_cast<int>(format));
+  return false;
+}
+
+bool Arguments::second_moment_format(mu_format format, const char* name) const {
+  if (format == MU_FORMAT_F32 || format == MU_FORMAT_INT8_DYNAMIC_UNSIGNED) {
+    return true;
+  }
+  fail(MU_INVALID_ARGUMENT, "%s: %s is %d, not F32 (0) or INT8_DYNAMIC_UNSIGNED (3): a linear v is unstable",
+       function_, name, static_cast<int>(format));
+  return false;
+}
+
+bool Arguments::adamw_params(const mu_adamw_params& params) const {
+  return finite(params.lr, "lr") && within(params.beta1, 0.0, 1.0, "beta1") && within(params.beta2, 0.0, 1.0, "beta2") &&
+         finite(params.eps, "eps") && finite(params.weight_decay, "weight_decay") &&
+         positive(params.bias_correction1, "bias_correction1") &&
+         positive(params.bias_correction2, "bias_correction2") && finite(params.gradient_scale, "gradient_scale");
+}
+
 bool Arguments::pointer(const void* pointer, std::size_t alignment, const char* name) const {
   if (pointer == nullptr) {
     fail(MU_INVALID_ARGUMENT, "%s: %s is NULL", function_, name);

@@ -24,6 +24,11 @@ class Arguments final {
   bool type(mu_type type, const char* name) const;
   /* INT8_LINEAR or one of the dynamic formats. */
   bool block_format(mu_format format, const char* name) const;
+  /* A format of Muon's momentum and AdamW's m, which have a sign. */
+  bool momentum_format(mu_format format, const char* name) const;
+  /* A format of AdamW's v. */
+  bool second_moment_format(mu_format format, const char* name) const;
+  bool adamw_params(const mu_adamw_params& params) const;
   /* Not null, and aligned for its elements. */
   bool pointer(const void* pointer, std::size_t alignment, const char* name) const;
   bool array(const void* pointer, mu_type type, const char* name) const;

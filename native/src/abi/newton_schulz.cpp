@@ -85,12 +85,3 @@ mu_status mu_symmetric_product(const mu_context* context, mu_type type, int32_t 
   return context->table->symmetric_product(context, type, transposed, n, k, a, lda, a_stride, b, ldb, b_stride, d, ldd,
                                            d_stride, c, ldc, c_stride, coefficients, coefficient_stride, count);
 }
-
-mu_status mu_scale_many(const mu_context* context, const float* alpha, int64_t alpha_stride, const void* x, int64_t
-    x_stride, void* out, int64_t out_stride, mu_type type, int64_t elements, int64_t count) {
-  const Arguments check("mu_scale_many");
-  if (!check.context(context)) {
-    return MU_INVALID_ARGUMENT;
-  }
-  return context->table->scale_many(context, alpha, alpha_stride, x, x_stride, out, out_stride, type, elements, count);
-}

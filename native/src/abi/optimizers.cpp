@@ -9,10 +9,7 @@ mu_status mu_muon_momentum(const mu_context* context, mu_format format, int64_t 
                            mu_type update_type, double beta, int32_t nesterov, int64_t begin, int64_t end,
                            double* sum_squares) {
   const Arguments check("mu_muon_momentum");
-  if (!(check.context(context) &&
-        check.holds(format == MU_FORMAT_F32 || format == MU_FORMAT_INT8_LINEAR ||
-                        format == MU_FORMAT_INT8_DYNAMIC_SIGNED,
-                    "format must be F32 (0), INT8_LINEAR (1) or INT8_DYNAMIC_SIGNED (2): momentum has a sign") &&
+  if (!(check.context(context) && check.momentum_format(format, "format") &&
         check.type(gradient_type, "gradient_type") && check.array(gradient, gradient_type, "gradient") &&
         check.finite(gradient_scale, "gradient_scale") && check.state(format, momentum, scales, "momentum", "scales") &&
         check.type(update_type, "update_type") && check.array(update, update_type, "update") &&
@@ -41,35 +38,18 @@ mu_status mu_muon_update(const mu_context* context, void* w, mu_type w_type, int
                                      row_begin, row_end);
 }
 
-namespace {
-
-bool check_adamw_params(const Arguments& check, const mu_adamw_params* p) {
-  return check.pointer(p, alignof(mu_adamw_params), "params") && check.finite(p->lr, "lr") &&
-         check.within(p->beta1, 0.0, 1.0, "beta1") && check.within(p->beta2, 0.0, 1.0, "beta2") &&
-         check.finite(p->eps, "eps") && check.finite(p->weight_decay, "weight_decay") &&
-         check.positive(p->bias_correction1, "bias_correction1") &&
-         check.positive(p->bias_correction2, "bias_correction2") && check.finite(p->gradient_scale, "gradient_scale");
-}
-
-}  // namespace
-
 mu_status mu_adamw(const mu_context* context, const mu_adamw_params* params, int64_t block, void* w, mu_type w_type,
                    float* master, const void* gradient, mu_type gradient_type, mu_format m_format, void* m,
                    float* m_scales, mu_format v_format, void* v, float* v_scales, const mu_rounding* rounding,
                    int64_t begin, int64_t end) {
   const Arguments check("mu_adamw");
-  if (!(check.context(context) && check_adamw_params(check, params) && check.type(w_type, "w_type") &&
-        check.array(w, w_type, "w") &&
+  if (!(check.context(context) && check.pointer(params, alignof(mu_adamw_params), "params") &&
+        check.adamw_params(*params) && check.type(w_type, "w_type") && check.array(w, w_type, "w") &&
         check.holds(master == nullptr || w_type == MU_BF16, "master is for bf16 weights; pass NULL with MU_F32") &&
         (master == nullptr || check.floats(master, "master")) && check.type(gradient_type, "gradient_type") &&
         check.array(gradient, gradient_type, "gradient") &&
-        check.holds(m_format == MU_FORMAT_F32 || m_format == MU_FORMAT_INT8_LINEAR ||
-                        m_format == MU_FORMAT_INT8_DYNAMIC_SIGNED,
-                    "m_format must be F32 (0), INT8_LINEAR (1) or INT8_DYNAMIC_SIGNED (2): m has a sign") &&
-        check.state(m_format, m, m_scales, "m", "m_scales") &&
-        check.holds(v_format == MU_FORMAT_F32 || v_format == MU_FORMAT_INT8_DYNAMIC_UNSIGNED,
-                    "v_format must be F32 (0) or INT8_DYNAMIC_UNSIGNED (3): a linear v is unstable") &&
-        check.state(v_format, v, v_scales, "v", "v_scales") &&
+        check.momentum_format(m_format, "m_format") && check.state(m_format, m, m_scales, "m", "m_scales") &&
+        check.second_moment_format(v_format, "v_format") && check.state(v_format, v, v_scales, "v", "v_scales") &&
         (rounding == nullptr || check.pointer(rounding, alignof(mu_rounding), "rounding")) &&
         check.elements(begin, end) && check.blocks(block, begin, end))) {
     return MU_INVALID_ARGUMENT;

@@ -1,0 +1,54 @@
+/*
+ * step.h - what the sweep over all gradients decides for the whole step: the norm, the factor of clipping, and whether
+ * the step is taken at all.
+ */
+#ifndef MUONIUM_MATH_STEP_H
+#define MUONIUM_MATH_STEP_H
+
+#include "math/portable.h"
+#include "muonium.h"
+
+namespace muonium {
+
+/* The sweep so far, its gradients included in ascending order. */
+struct StepSweep {
+  double sum = 0.0;
+  int64_t first_non_finite = -1;
+};
+
+MU_MATH double double_root(double x) {
+#if defined(__CUDA_ARCH__)
+  return __dsqrt_rn(x);
+#else
+  return __builtin_sqrt(x);
+#endif
+}
+
+/* Whether a gradient whose squares add up to sum can be used. A NaN compares as false. */
+MU_MATH bool is_usable(double sum, double gradient_scale, double limit) {
+  return double_root(sum) * gradient_scale <= limit;
+}
+
+MU_MATH void include(StepSweep& sweep, const mu_step& step, int64_t index, double sum, double limit) {
+  sweep.sum += sum;
+  if (sweep.first_non_finite < 0 && !is_usable(sum, step.gradient_scale, limit)) {
+    sweep.first_non_finite = index;
+  }
+}
+
+MU_MATH void decide(const StepSweep& sweep, mu_step& step) {
+  step.norm = double_root(sweep.sum) * step.gradient_scale;
+  const double ratio = step.clip_norm / (step.norm + step.clip_epsilon);
+  step.clip = ratio >= 1.0 ? 1.0 : ratio;
+  step.scale = step.gradient_scale * step.clip;
+  step.first_non_finite = sweep.first_non_finite;
+}
+
+/* Nothing is changed by a step with a gradient that cannot be used. */
+MU_MATH bool is_left_out(const mu_step& step) {
+  return step.first_non_finite >= 0;
+}
+
+}  // namespace muonium
+
+#endif
