@@ -110,4 +110,50 @@ mu_status scatter_add_rows(const mu_context*, const float*, const int32_t*, int6
   return missing("scatter_add_rows");
 }
 
+mu_status gradient_sweep(const mu_context*, const mu_gradient*, int64_t, int64_t, double*, mu_step*) {
+  return missing("gradient_sweep");
+}
+
+mu_status muon_momentum_many(const mu_context*, mu_format, int64_t, mu_type, mu_type, int32_t, const mu_muon_item*,
+                             int64_t, int64_t, const mu_step*, double*) {
+  return missing("muon_momentum_many");
+}
+
+mu_status muon_update_many(const mu_context*, mu_type, mu_type, const mu_muon_item*, int64_t, int64_t,
+                           const mu_step*) {
+  return missing("muon_update_many");
+}
+
+mu_status adamw_many(const mu_context*, int64_t, mu_type, mu_type, mu_format, mu_format, const mu_adamw_item*,
+                     int64_t, int64_t, const mu_step*) {
+  return missing("adamw_many");
+}
+
+mu_status newton_schulz_begin(const mu_context*, const mu_newton_schulz_start*, void*, mu_type, int64_t, int64_t,
+                              int64_t, const double*, int64_t, float*, const mu_step*) {
+  return missing("newton_schulz_begin");
+}
+
+mu_status symmetric_product(const mu_context*, mu_type, int32_t, int64_t, int64_t, const void*, int64_t, int64_t,
+                            const void*, int64_t, int64_t, const void*, int64_t, int64_t, void*, int64_t, int64_t,
+                            const float*, int64_t, int64_t) {
+  return missing("symmetric_product");
+}
+
+mu_status scale_many(const mu_context*, const float*, int64_t, const void*, int64_t, void*, int64_t, mu_type, int64_t,
+                     int64_t) {
+  return missing("scale_many");
+}
+
+mu_status attention(const mu_context*, mu_type, const void*, const void*, const void*, void*, float*, float, int64_t,
+                    int64_t, int64_t, int64_t, int64_t, int64_t) {
+  return missing("attention");
+}
+
+mu_status attention_backward(const mu_context*, mu_type, const void*, const void*, const void*, const float*,
+                             const void*, const float*, void*, void*, void*, float, int64_t, int64_t, int64_t,
+                             int64_t, int64_t, int64_t) {
+  return missing("attention_backward");
+}
+
 }  // namespace muonium::cuda

@@ -116,4 +116,8 @@ mu_status close(void* opened) {
   return MU_OK;
 }
 
+int64_t device_bytes(const void* opened) {
+  return static_cast<int64_t>(static_cast<const State*>(opened)->scratch_bytes);
+}
+
 }  // namespace muonium::cuda

@@ -10,6 +10,7 @@ const mu_backend_table table = {
     "cuda",
     muonium::cuda::open,
     muonium::cuda::close,
+    muonium::cuda::device_bytes,
 #define MU_FILL(name) muonium::cuda::name,
     MU_KERNELS(MU_FILL)
 #undef MU_FILL

@@ -12,6 +12,7 @@ MU_KERNELS(MU_DECLARE)
 
 mu_status open(int32_t device, void* stream, void** state);
 mu_status close(void* opened);
+int64_t device_bytes(const void* opened);
 void set_host(const mu_backend_host* given);
 
 }  // namespace muonium::cuda

@@ -2,11 +2,15 @@ package dev.muonium;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import java.io.IOException;
 import java.lang.module.ModuleDescriptor;
 import java.lang.module.ModuleFinder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Predicate;
@@ -26,6 +30,7 @@ final class JarContentsIT {
 
     private static final Path LIBRARY = Path.of(System.getProperty("muonium.jar"));
     private static final Path COMMAND_LINE = Path.of(System.getProperty("muonium.cli.jar"));
+    private static final Path CUDA = Path.of(System.getProperty("muonium.cuda.jar"));
 
     @Test
     void theLibraryCarriesNeitherCommandLineNorCorpus() throws IOException {
@@ -49,6 +54,34 @@ final class JarContentsIT {
                         NATIVE + "libmuonium.so",
                         NATIVE + "natives.properties"),
                 natives);
+    }
+
+    @Test
+    void theCudaJarCarriesItsLibraryAsListedAndNothingElse() throws Exception {
+        assumeFalse(
+                Boolean.getBoolean("muonium.cuda.missing"),
+                "there is no CUDA compiler here, so no jar of the CUDA backend");
+        String folder = "dev/muonium/native/linux-x86_64-cuda13/";
+
+        assertEquals(
+                Set.of(
+                        folder + "libmuonium_cuda.so",
+                        folder + "natives.properties",
+                        "META-INF/MANIFEST.MF",
+                        "META-INF/LICENSE",
+                        "META-INF/NOTICE"),
+                Set.copyOf(files(CUDA)));
+        try (var jar = new JarFile(CUDA.toFile())) {
+            byte[] library = jar.getInputStream(jar.getEntry(folder + "libmuonium_cuda.so"))
+                    .readAllBytes();
+            String hash = HexFormat.of()
+                    .formatHex(MessageDigest.getInstance("SHA-256").digest(library));
+            String listing = new String(
+                    jar.getInputStream(jar.getEntry(folder + "natives.properties"))
+                            .readAllBytes(),
+                    StandardCharsets.UTF_8);
+            assertEquals("libmuonium_cuda.so=" + hash + "\n", listing);
+        }
     }
 
     @Test
