@@ -344,34 +344,39 @@ MU_API mu_status mu_scale_many(const mu_context* context, const float* alpha, in
 /* --- neural network ------------------------------------------------------------------------------------------ */
 
 /*
- * What a GPT needs between its matrix products; all arrays are dense FP32, rows are tokens unless said otherwise. Where a
- * function takes row_begin and row_end, rows are independent of each other. exp and tanh are polynomials of our own, within
- * 3 ulp; a result does not depend on the tier.
+ * What a GPT needs between its matrix products; arrays are dense, rows are tokens unless said otherwise. `type` is that of the
+ * void* arrays of a call: what is in them is widened to FP32, computed with in FP32 and rounded once, to nearest even. The CPU
+ * computes in MU_F32 only (MU_BF16 is MU_UNSUPPORTED there), CUDA in both. Where a function takes row_begin and row_end, rows
+ * are independent of each other. On the CPU exp and tanh are polynomials of our own, within 3 ulp, and a result does not
+ * depend on the tier. Tokens and targets are checked on the CPU; on CUDA they cannot be looked at before they are used, and a
+ * row whose token is out of range becomes NaN (a loss and its gradients too), or is left out where rows are added up.
  */
 
 /* y <- x * rstd, rstd[row] <- 1 / sqrt(mean(x^2) + eps). y may be x. */
-MU_API mu_status mu_rms_norm(const mu_context* context, const float* x, float* y, float* rstd, float eps, int64_t cols,
-                             int64_t row_begin, int64_t row_end);
+MU_API mu_status mu_rms_norm(const mu_context* context, mu_type type, const void* x, void* y, float* rstd, float eps,
+                             int64_t cols, int64_t row_begin, int64_t row_end);
 /* dx <- add + rstd * (dy - y * mean(dy * y)), with y = x * rstd. add may be NULL (0) or dx; dx may be dy. */
-MU_API mu_status mu_rms_norm_backward(const mu_context* context, const float* dy, const float* x, const float* rstd,
-                                      const float* add, float* dx, int64_t cols, int64_t row_begin, int64_t row_end);
+MU_API mu_status mu_rms_norm_backward(const mu_context* context, mu_type type, const void* dy, const void* x,
+                                      const float* rstd, const void* add, void* dx, int64_t cols, int64_t row_begin,
+                                      int64_t row_end);
 
 /*
  * Rotary positions, then RMS normalization of each head, in place. x is rows x heads x head_dim (head_dim even); the two
  * halves (a, b) of a head become (a cos - b sin, a sin + b cos), then all of it is multiplied by rstd[row * heads + head].
- * table is positions x head_dim: head_dim / 2 cosines, then as many sines; row stands at position row % positions.
+ * table is positions x head_dim floats: head_dim / 2 cosines, then as many sines; row stands at position row % positions.
  */
-MU_API mu_status mu_rotary_norm(const mu_context* context, float* x, float* rstd, const float* table, float eps,
-                                int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end);
+MU_API mu_status mu_rotary_norm(const mu_context* context, mu_type type, void* x, float* rstd, const float* table,
+                                float eps, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin,
+                                int64_t row_end);
 /* dy <- the gradient with respect to x; y and rstd are what mu_rotary_norm left. */
-MU_API mu_status mu_rotary_norm_backward(const mu_context* context, const float* y, const float* rstd,
-                                         const float* table, float* dy, int64_t heads, int64_t head_dim,
+MU_API mu_status mu_rotary_norm_backward(const mu_context* context, mu_type type, const void* y, const float* rstd,
+                                         const float* table, void* dy, int64_t heads, int64_t head_dim,
                                          int64_t positions, int64_t row_begin, int64_t row_end);
 
 /*
  * scores <- softmax(scale * scores), rows of cols elements with leading dimension ld. Row i is the query at position
  * first + i: it sees the columns 0..first + i, the others become 0. lse[lse_begin + i] <- log(sum(exp(scale * scores))).
- * scale is positive.
+ * scale is positive. FP32, like the gradient below: what mu_attention is made of where scores are stored.
  */
 MU_API mu_status mu_softmax_causal(const mu_context* context, float* scores, int64_t ld, float scale, float* lse,
                                    int64_t lse_begin, int64_t first, int64_t cols, int64_t row_begin, int64_t row_end);
@@ -384,8 +389,8 @@ MU_API mu_status mu_softmax_causal_backward(const mu_context* context, float* sc
                                             const float* lse, const float* delta, int64_t lse_begin, int64_t first,
                                             int64_t cols, int64_t row_begin, int64_t row_end);
 /* out <- the dot product of x and y per head. x and y are rows x heads x head_dim; out is sequences x heads x positions. */
-MU_API mu_status mu_head_dots(const mu_context* context, const float* x, const float* y, float* out, int64_t heads,
-                              int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end);
+MU_API mu_status mu_head_dots(const mu_context* context, mu_type type, const void* x, const void* y, float* out,
+                              int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end);
 
 /*
  * Causal grouped-query attention, o <- softmax(scale * q k^T) v per head, tiled as in FlashAttention: no array of
@@ -404,34 +409,39 @@ MU_API mu_status mu_attention_backward(const mu_context* context, mu_type type, 
                                        int64_t sequence_end);
 
 /* a <- max(u, 0)^2. */
-MU_API mu_status mu_relu2(const mu_context* context, const float* u, float* a, int64_t begin, int64_t end);
+MU_API mu_status mu_relu2(const mu_context* context, mu_type type, const void* u, void* a, int64_t begin, int64_t end);
 /* a holds da: u <- du = da * 2 max(u, 0); a <- max(u, 0)^2, computed anew for the gradient of the matrix that follows. */
-MU_API mu_status mu_relu2_backward(const mu_context* context, float* u, float* a, int64_t begin, int64_t end);
+MU_API mu_status mu_relu2_backward(const mu_context* context, mu_type type, void* u, void* a, int64_t begin,
+                                   int64_t end);
 /* a <- gate * logistic(gate) * up. */
-MU_API mu_status mu_swiglu(const mu_context* context, const float* gate, const float* up, float* a, int64_t begin,
-                           int64_t end);
+MU_API mu_status mu_swiglu(const mu_context* context, mu_type type, const void* gate, const void* up, void* a,
+                           int64_t begin, int64_t end);
 /* a holds da: gate <- dgate; up <- dup; a <- gate * logistic(gate) * up, computed anew. */
-MU_API mu_status mu_swiglu_backward(const mu_context* context, float* gate, float* up, float* a, int64_t begin,
-                                    int64_t end);
+MU_API mu_status mu_swiglu_backward(const mu_context* context, mu_type type, void* gate, void* up, void* a,
+                                    int64_t begin, int64_t end);
 
 /*
  * Soft cap and cross-entropy, rows of cols (the vocabulary) logits: logits <- z = cap * tanh(logits / cap), or as they are
  * where cap is 0; losses[target_begin + row] <- log(sum(exp(z))) - z[target], target = targets[target_begin + row].
  */
-MU_API mu_status mu_cross_entropy(const mu_context* context, float* logits, float cap, const int32_t* targets,
-                                  double* losses, int64_t target_begin, int64_t cols, int64_t row_begin,
-                                  int64_t row_end);
+MU_API mu_status mu_cross_entropy(const mu_context* context, mu_type type, void* logits, float cap,
+                                  const int32_t* targets, double* losses, int64_t target_begin, int64_t cols,
+                                  int64_t row_begin, int64_t row_end);
 /* The same losses; logits <- gradient_scale times the loss's gradient with respect to the logits before the cap. */
-MU_API mu_status mu_cross_entropy_backward(const mu_context* context, float* logits, float cap, const int32_t* targets,
-                                           double* losses, int64_t target_begin, float gradient_scale, int64_t cols,
-                                           int64_t row_begin, int64_t row_end);
+MU_API mu_status mu_cross_entropy_backward(const mu_context* context, mu_type type, void* logits, float cap,
+                                           const int32_t* targets, double* losses, int64_t target_begin,
+                                           float gradient_scale, int64_t cols, int64_t row_begin, int64_t row_end);
 
 /* out[row] <- table[tokens[row]]; table is vocab x cols. */
-MU_API mu_status mu_gather_rows(const mu_context* context, const float* table, const int32_t* tokens, float* out,
-                                int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end);
-/* table[tokens[row]] += rows[row] for row = 0, 1, ..., count - 1, where the token lies in [vocab_begin, vocab_end). */
-MU_API mu_status mu_scatter_add_rows(const mu_context* context, const float* rows, const int32_t* tokens, int64_t count,
-                                     float* table, int64_t cols, int64_t vocab_begin, int64_t vocab_end);
+MU_API mu_status mu_gather_rows(const mu_context* context, mu_type type, const void* table, const int32_t* tokens,
+                                void* out, int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end);
+/*
+ * table[tokens[row]] += rows[row] for row = 0, 1, ..., count - 1, where the token lies in [vocab_begin, vocab_end). type is that
+ * of rows. CUDA adds a token's rows up in FP32, in this order and from the table's value on, and rounds once.
+ */
+MU_API mu_status mu_scatter_add_rows(const mu_context* context, mu_type type, const void* rows, const int32_t* tokens,
+                                     int64_t count, void* table, mu_type table_type, int64_t cols, int64_t vocab_begin,
+                                     int64_t vocab_end);
 
 #ifdef __cplusplus
 }

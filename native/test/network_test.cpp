@@ -97,8 +97,8 @@ MU_TEST(network, rms_norm_is_its_formula) {
       const Guarded<float> x(values);
       Guarded<float> y(size(kRows * cols));
       Guarded<float> rstd(size(kRows));
-      CHECK_EQUAL(mu_rms_norm(context, x.data(), y.data(), rstd.data(), 0.01f, cols, 0, 1), MU_OK);
-      CHECK_EQUAL(mu_rms_norm(context, x.data(), y.data(), rstd.data(), 0.01f, cols, 1, kRows), MU_OK);
+      CHECK_EQUAL(mu_rms_norm(context, MU_F32, x.data(), y.data(), rstd.data(), 0.01f, cols, 0, 1), MU_OK);
+      CHECK_EQUAL(mu_rms_norm(context, MU_F32, x.data(), y.data(), rstd.data(), 0.01f, cols, 1, kRows), MU_OK);
       Doubles expected = widen(values);
       Doubles expected_rstd;
       for (int64_t row = 0; row < kRows; ++row) {
@@ -129,7 +129,7 @@ MU_TEST(network, rms_norm_backward_is_the_derivative) {
       const Guarded<float> add(adds);
       Guarded<float> y(size(cols));
       Guarded<float> rstd(1);
-      CHECK_EQUAL(mu_rms_norm(context, x.data(), y.data(), rstd.data(), 0.1f, cols, 0, 1), MU_OK);
+      CHECK_EQUAL(mu_rms_norm(context, MU_F32, x.data(), y.data(), rstd.data(), 0.1f, cols, 0, 1), MU_OK);
       /* d/dx_j of sum_i dy_i * x_i * r, with dr/dx_j = -r^3 * x_j / cols */
       const double r = static_cast<double>(rstd[0]);
       double inner = 0;
@@ -144,12 +144,12 @@ MU_TEST(network, rms_norm_backward_is_the_derivative) {
         with_add.push_back(expected.back() + static_cast<double>(adds[j]));
       }
       Guarded<float> dx(dys);
-      CHECK_EQUAL(mu_rms_norm_backward(context, dx.data(), x.data(), rstd.data(), add.data(), dx.data(), cols, 0, 1),
+      CHECK_EQUAL(mu_rms_norm_backward(context, MU_F32, dx.data(), x.data(), rstd.data(), add.data(), dx.data(), cols, 0, 1),
                   MU_OK);
       check_near(dx, with_add, kTight);
       Guarded<float> alone(dys);
       CHECK_EQUAL(
-          mu_rms_norm_backward(context, alone.data(), x.data(), rstd.data(), nullptr, alone.data(), cols, 0, 1), MU_OK);
+          mu_rms_norm_backward(context, MU_F32, alone.data(), x.data(), rstd.data(), nullptr, alone.data(), cols, 0, 1), MU_OK);
       check_near(alone, expected, kTight);
       same.see(dx);
     }
@@ -178,9 +178,9 @@ MU_TEST(network, rotary_norm_turns_then_normalizes_and_back) {
       Guarded<float> y(xs);
       Guarded<float> rstd(size(rows * heads));
       Guarded<float> dx(dys);
-      CHECK_EQUAL(mu_rotary_norm(context, y.data(), rstd.data(), table.data(), 0.01f, heads, dim, positions, 0, rows),
+      CHECK_EQUAL(mu_rotary_norm(context, MU_F32, y.data(), rstd.data(), table.data(), 0.01f, heads, dim, positions, 0, rows),
                   MU_OK);
-      CHECK_EQUAL(mu_rotary_norm_backward(context, y.data(), rstd.data(), table.data(), dx.data(), heads, dim,
+      CHECK_EQUAL(mu_rotary_norm_backward(context, MU_F32, y.data(), rstd.data(), table.data(), dx.data(), heads, dim,
                                           positions, 0, rows),
                   MU_OK);
       Doubles expected = widen(xs);
@@ -339,8 +339,8 @@ MU_TEST(network, head_dots_go_to_sequence_head_position) {
       const Guarded<float> x(xs);
       const Guarded<float> y(ys);
       Guarded<float> out(size(rows * heads));
-      CHECK_EQUAL(mu_head_dots(context, x.data(), y.data(), out.data(), heads, dim, positions, 0, 4), MU_OK);
-      CHECK_EQUAL(mu_head_dots(context, x.data(), y.data(), out.data(), heads, dim, positions, 4, rows), MU_OK);
+      CHECK_EQUAL(mu_head_dots(context, MU_F32, x.data(), y.data(), out.data(), heads, dim, positions, 0, 4), MU_OK);
+      CHECK_EQUAL(mu_head_dots(context, MU_F32, x.data(), y.data(), out.data(), heads, dim, positions, 4, rows), MU_OK);
       Doubles expected(size(rows * heads), 0.0);
       for (int64_t row = 0; row < rows; ++row) {
         for (int64_t head = 0; head < heads; ++head) {
@@ -378,22 +378,22 @@ MU_TEST(network, activations_and_their_derivatives) {
       }
       Guarded<float> u(ups);
       Guarded<float> a(size(n));
-      CHECK_EQUAL(mu_relu2(context, u.data(), a.data(), 0, n), MU_OK);
+      CHECK_EQUAL(mu_relu2(context, MU_F32, u.data(), a.data(), 0, n), MU_OK);
       check_near(a, squared, kTight);
       Guarded<float> da(das);
-      CHECK_EQUAL(mu_relu2_backward(context, u.data(), da.data(), 0, n), MU_OK);
+      CHECK_EQUAL(mu_relu2_backward(context, MU_F32, u.data(), da.data(), 0, n), MU_OK);
       check_near(u, squared_du, kTight);
       check_near(da, squared, kTight);
       same.see(u);
 
       Guarded<float> gate(gates);
       Guarded<float> up(ups);
-      CHECK_EQUAL(mu_swiglu(context, gate.data(), up.data(), a.data(), 0, 1), MU_OK);
-      CHECK_EQUAL(mu_swiglu(context, gate.data(), up.data(), a.data(), 1, n), MU_OK);
+      CHECK_EQUAL(mu_swiglu(context, MU_F32, gate.data(), up.data(), a.data(), 0, 1), MU_OK);
+      CHECK_EQUAL(mu_swiglu(context, MU_F32, gate.data(), up.data(), a.data(), 1, n), MU_OK);
       check_near(a, gated, kTight);
       same.see(a);
       Guarded<float> da2(das);
-      CHECK_EQUAL(mu_swiglu_backward(context, gate.data(), up.data(), da2.data(), 0, n), MU_OK);
+      CHECK_EQUAL(mu_swiglu_backward(context, MU_F32, gate.data(), up.data(), da2.data(), 0, n), MU_OK);
       check_near(gate, dgate, kTight);
       check_near(up, dup, kTight);
       check_near(da2, gated, kTight);
@@ -409,7 +409,7 @@ MU_TEST(network, logistic_is_accurate_everywhere) {
     const float one = 1.0f;
     for (float x = -87.0f; x < 100.0f; x += 0.0371f) {
       float a = 0;
-      CHECK_EQUAL(mu_swiglu(context, &x, &one, &a, 0, 1), MU_OK);
+      CHECK_EQUAL(mu_swiglu(context, MU_F32, &x, &one, &a, 0, 1), MU_OK);
       const double expected = static_cast<double>(x) * logistic(static_cast<double>(x));
       CHECK(std::fabs(static_cast<double>(a) - expected) <= 5e-7 * std::fabs(expected));
     }
@@ -446,13 +446,13 @@ MU_TEST(network, cross_entropy_and_its_derivative) {
         }
         Guarded<float> capped(values);
         Guarded<double> loss(size(target_begin + kRows));
-        CHECK_EQUAL(mu_cross_entropy(context, capped.data(), cap, targets.data(), loss.data(), target_begin, cols, 0,
+        CHECK_EQUAL(mu_cross_entropy(context, MU_F32, capped.data(), cap, targets.data(), loss.data(), target_begin, cols, 0,
                                      kRows),
                     MU_OK);
         check_near(capped, z, kTight);
         Guarded<float> logits(values);
         Guarded<double> loss_again(size(target_begin + kRows));
-        CHECK_EQUAL(mu_cross_entropy_backward(context, logits.data(), cap, targets.data(), loss_again.data(),
+        CHECK_EQUAL(mu_cross_entropy_backward(context, MU_F32, logits.data(), cap, targets.data(), loss_again.data(),
                                               target_begin, 0.25f, cols, 0, kRows),
                     MU_OK);
         check_near(logits, gradient, 2 * kTight);
@@ -476,7 +476,7 @@ MU_TEST(network, soft_cap_is_accurate_everywhere) {
       for (double sign : {-1.0, 1.0}) {
         float x = static_cast<float>(sign * magnitude);
         const double expected = 15 * std::tanh(static_cast<double>(x) / 15);
-        CHECK_EQUAL(mu_cross_entropy(context, &x, 15.0f, &target, &loss, 0, 1, 0, 1), MU_OK);
+        CHECK_EQUAL(mu_cross_entropy(context, MU_F32, &x, 15.0f, &target, &loss, 0, 1, 0, 1), MU_OK);
         CHECK(std::fabs(static_cast<double>(x) - expected) <= 4e-7 * std::fabs(expected));
       }
     }
@@ -489,7 +489,7 @@ MU_TEST(network, a_logit_that_is_not_finite_shows_in_the_loss) {
       Guarded<float> logits(Floats{1.0f, std::nanf(""), 2.0f});
       const int32_t target = 0;
       double loss = 0;
-      CHECK_EQUAL(mu_cross_entropy_backward(context, logits.data(), cap, &target, &loss, 0, 1.0f, 3, 0, 1), MU_OK);
+      CHECK_EQUAL(mu_cross_entropy_backward(context, MU_F32, logits.data(), cap, &target, &loss, 0, 1.0f, 3, 0, 1), MU_OK);
       CHECK(std::isnan(loss));
     }
   });
@@ -503,15 +503,15 @@ MU_TEST(network, embedding_rows_come_and_go_in_order) {
       const Guarded<float> table(rows_of_table);
       const Guarded<int32_t> tokens(std::vector<int32_t>{3, 0, 3, 1});
       Guarded<float> out(size(4 * cols));
-      CHECK_EQUAL(mu_gather_rows(context, table.data(), tokens.data(), out.data(), vocab, cols, 0, 4), MU_OK);
+      CHECK_EQUAL(mu_gather_rows(context, MU_F32, table.data(), tokens.data(), out.data(), vocab, cols, 0, 4), MU_OK);
       for (int64_t row = 0; row < 4; ++row) {
         for (int64_t i = 0; i < cols; ++i) {
           CHECK_EQUAL(out[size(row * cols + i)], rows_of_table[size(tokens[size(row)] * cols + i)]);
         }
       }
       Guarded<float> gradient(Floats(size(vocab * cols), 1.0f));
-      CHECK_EQUAL(mu_scatter_add_rows(context, out.data(), tokens.data(), 4, gradient.data(), cols, 0, 2), MU_OK);
-      CHECK_EQUAL(mu_scatter_add_rows(context, out.data(), tokens.data(), 4, gradient.data(), cols, 2, 4), MU_OK);
+      CHECK_EQUAL(mu_scatter_add_rows(context, MU_F32, out.data(), tokens.data(), 4, gradient.data(), MU_F32, cols, 0, 2), MU_OK);
+      CHECK_EQUAL(mu_scatter_add_rows(context, MU_F32, out.data(), tokens.data(), 4, gradient.data(), MU_F32, cols, 2, 4), MU_OK);
       for (int64_t i = 0; i < cols; ++i) {
         CHECK_EQUAL(gradient[size(i)], 1.0f + rows_of_table[size(i)]);
         CHECK_EQUAL(gradient[size(2 * cols + i)], 1.0f);
@@ -533,17 +533,17 @@ MU_TEST(network, wrong_arguments_are_named) {
       CHECK_EQUAL(status, MU_INVALID_ARGUMENT);
       CHECK_EQUAL(std::string(mu_last_error()), sentence);
     };
-    refused(mu_gather_rows(context, x, tokens, x, 2, 2, 0, 1), "mu_gather_rows: token 0 is 7, not from 0 to 1");
-    refused(mu_cross_entropy(context, x, 0.0f, tokens, losses, 0, 4, 0, 1),
+    refused(mu_gather_rows(context, MU_F32, x, tokens, x, 2, 2, 0, 1), "mu_gather_rows: token 0 is 7, not from 0 to 1");
+    refused(mu_cross_entropy(context, MU_F32, x, 0.0f, tokens, losses, 0, 4, 0, 1),
             "mu_cross_entropy: token 0 is 7, not from 0 to 3");
-    refused(mu_cross_entropy_backward(context, x, 0.0f, tokens, losses, 0, 1.0f, 4, 0, 1),
+    refused(mu_cross_entropy_backward(context, MU_F32, x, 0.0f, tokens, losses, 0, 1.0f, 4, 0, 1),
             "mu_cross_entropy_backward: token 0 is 7, not from 0 to 3");
-    refused(mu_rotary_norm(context, x, rstd, x, 1e-6f, 1, 3, 1, 0, 1),
+    refused(mu_rotary_norm(context, MU_F32, x, rstd, x, 1e-6f, 1, 3, 1, 0, 1),
             "mu_rotary_norm: head_dim is odd, but a rotation takes pairs");
-    refused(mu_rms_norm(context, x, x, rstd, 0.0f, 4, 0, 1), "mu_rms_norm: eps is 0, not positive and finite");
+    refused(mu_rms_norm(context, MU_F32, x, x, rstd, 0.0f, 4, 0, 1), "mu_rms_norm: eps is 0, not positive and finite");
     refused(mu_softmax_causal(context, x, 3, 1.0f, rstd, 0, 0, 4, 0, 1), "mu_softmax_causal: ld is 3, less than cols 4");
-    refused(mu_relu2(context, nullptr, x, 0, 4), "mu_relu2: u is NULL");
-    refused(mu_swiglu(nullptr, x, x, x, 0, 4), "mu_swiglu: context is NULL; open one with mu_context_create");
+    refused(mu_relu2(context, MU_F32, nullptr, x, 0, 4), "mu_relu2: u is NULL");
+    refused(mu_swiglu(nullptr, MU_F32, x, x, x, 0, 4), "mu_swiglu: context is NULL; open one with mu_context_create");
     CHECK_EQUAL(x[0], 1.0f);
   });
 }
@@ -567,34 +567,34 @@ MU_TEST(network, shapes_that_memory_cannot_have_are_named) {
             std::string::npos);
     };
     /* 2^40 * 2^40 is 0 in 64 bits; 2^61 does not overflow them, but its bytes would. */
-    refused(mu_rms_norm(context, x, x, x, 1e-6f, huge, 0, huge),
+    refused(mu_rms_norm(context, MU_F32, x, x, x, 1e-6f, huge, 0, huge),
             "mu_rms_norm: row_end * cols is 1099511627776 * 1099511627776, more than the 2^60 elements that an array can "
             "have");
-    too_much(mu_rms_norm(context, x, x, x, 1e-6f, 1, 0, int64_t{1} << 61), "mu_rms_norm: row_end * cols");
-    too_much(mu_rms_norm_backward(context, x, x, x, nullptr, x, most, 0, 2), "mu_rms_norm_backward: row_end * cols");
-    too_much(mu_rotary_norm(context, x, x, x, 1e-6f, huge, 2, 1, 0, huge),
+    too_much(mu_rms_norm(context, MU_F32, x, x, x, 1e-6f, 1, 0, int64_t{1} << 61), "mu_rms_norm: row_end * cols");
+    too_much(mu_rms_norm_backward(context, MU_F32, x, x, x, nullptr, x, most, 0, 2), "mu_rms_norm_backward: row_end * cols");
+    too_much(mu_rotary_norm(context, MU_F32, x, x, x, 1e-6f, huge, 2, 1, 0, huge),
              "mu_rotary_norm: row_end * heads * head_dim");
-    too_much(mu_rotary_norm(context, x, x, x, 1e-6f, 1, 2, most, 0, 1), "mu_rotary_norm: positions * head_dim");
-    too_much(mu_rotary_norm_backward(context, x, x, x, x, 1, huge, huge, 0, 1),
+    too_much(mu_rotary_norm(context, MU_F32, x, x, x, 1e-6f, 1, 2, most, 0, 1), "mu_rotary_norm: positions * head_dim");
+    too_much(mu_rotary_norm_backward(context, MU_F32, x, x, x, x, 1, huge, huge, 0, 1),
              "mu_rotary_norm_backward: positions * head_dim");
     too_much(mu_softmax_causal(context, x, huge, 1.0f, x, 0, 0, 1, huge, huge + 1), "mu_softmax_causal: row_end * ld");
     too_much(mu_softmax_causal(context, x, 1, 1.0f, x, most, 0, 1, 0, 1), "mu_softmax_causal: lse_begin + row_end");
     refused(mu_softmax_causal(context, x, 1, 1.0f, x, 0, -1, 1, 0, 1), "mu_softmax_causal: first is -1, not 0 or more");
     too_much(mu_softmax_causal_backward(context, x, x, 2, 1.0f, x, x, 0, 0, 1, most, most),
              "mu_softmax_causal_backward: row_end * ld");
-    too_much(mu_head_dots(context, x, x, x, huge, huge, 1, 0, 1), "mu_head_dots: row_end * heads * head_dim");
-    too_much(mu_head_dots(context, x, x, x, huge, 1, huge, 0, 1),
+    too_much(mu_head_dots(context, MU_F32, x, x, x, huge, huge, 1, 0, 1), "mu_head_dots: row_end * heads * head_dim");
+    too_much(mu_head_dots(context, MU_F32, x, x, x, huge, 1, huge, 0, 1),
              "mu_head_dots: (row_end / positions + 1) * heads * positions");
-    too_much(mu_cross_entropy(context, x, 0.0f, tokens, losses, 0, most, 0, 2), "mu_cross_entropy: row_end * cols");
-    too_much(mu_cross_entropy(context, x, 0.0f, tokens, losses, most, 1, 0, 1),
+    too_much(mu_cross_entropy(context, MU_F32, x, 0.0f, tokens, losses, 0, most, 0, 2), "mu_cross_entropy: row_end * cols");
+    too_much(mu_cross_entropy(context, MU_F32, x, 0.0f, tokens, losses, most, 1, 0, 1),
              "mu_cross_entropy: target_begin + row_end");
-    too_much(mu_cross_entropy_backward(context, x, 0.0f, tokens, losses, most, 1.0f, 1, 0, 1),
+    too_much(mu_cross_entropy_backward(context, MU_F32, x, 0.0f, tokens, losses, most, 1.0f, 1, 0, 1),
              "mu_cross_entropy_backward: target_begin + row_end");
-    too_much(mu_gather_rows(context, x, tokens, x, huge, huge, 0, 1), "mu_gather_rows: vocab * cols");
-    too_much(mu_gather_rows(context, x, tokens, x, 1, most, 0, 2), "mu_gather_rows: row_end * cols");
-    refused(mu_gather_rows(context, x, tokens, x, -1, 1, 0, 0), "mu_gather_rows: vocab is -1, not 0 or more");
-    too_much(mu_scatter_add_rows(context, x, tokens, huge, x, huge, 0, 1), "mu_scatter_add_rows: count * cols");
-    too_much(mu_scatter_add_rows(context, x, tokens, 1, x, huge, 0, huge), "mu_scatter_add_rows: vocab_end * cols");
+    too_much(mu_gather_rows(context, MU_F32, x, tokens, x, huge, huge, 0, 1), "mu_gather_rows: vocab * cols");
+    too_much(mu_gather_rows(context, MU_F32, x, tokens, x, 1, most, 0, 2), "mu_gather_rows: row_end * cols");
+    refused(mu_gather_rows(context, MU_F32, x, tokens, x, -1, 1, 0, 0), "mu_gather_rows: vocab is -1, not 0 or more");
+    too_much(mu_scatter_add_rows(context, MU_F32, x, tokens, huge, x, MU_F32, huge, 0, 1), "mu_scatter_add_rows: count * cols");
+    too_much(mu_scatter_add_rows(context, MU_F32, x, tokens, 1, x, MU_F32, huge, 0, huge), "mu_scatter_add_rows: vocab_end * cols");
     CHECK_EQUAL(x[0], 1.0f);
   });
 }

@@ -1,4 +1,5 @@
 /* activations.cpp - the non-linear parts of the two MLPs. */
+#include "cpu/common/arrays.h"
 #include "cpu/common/functions.h"
 
 namespace muonium::cpu::MU_TIER {
@@ -20,7 +21,9 @@ template <class Body>
 
 }  // namespace
 
-mu_status relu2(const mu_context*, const float* u, float* a, int64_t begin, int64_t end) {
+mu_status relu2(const mu_context*, mu_type, const void* us, void* as, int64_t begin, int64_t end) {
+  const float* u = floats(us);
+  float* a = floats(as);
   for (int64_t i = begin; i < end; ++i) {
     const float r = u[i] > 0.0f ? u[i] : 0.0f;
     a[i] = r * r;
@@ -28,7 +31,9 @@ mu_status relu2(const mu_context*, const float* u, float* a, int64_t begin, int6
   return MU_OK;
 }
 
-mu_status relu2_backward(const mu_context*, float* u, float* a, int64_t begin, int64_t end) {
+mu_status relu2_backward(const mu_context*, mu_type, void* us, void* as, int64_t begin, int64_t end) {
+  float* u = floats(us);
+  float* a = floats(as);
   for (int64_t i = begin; i < end; ++i) {
     const float r = u[i] > 0.0f ? u[i] : 0.0f;
     u[i] = a[i] * (2.0f * r);
@@ -37,7 +42,11 @@ mu_status relu2_backward(const mu_context*, float* u, float* a, int64_t begin, i
   return MU_OK;
 }
 
-mu_status swiglu(const mu_context*, const float* gate, const float* up, float* a, int64_t begin, int64_t end) {
+mu_status swiglu(const mu_context*, mu_type, const void* gates, const void* ups, void* as, int64_t begin,
+                 int64_t end) {
+  const float* gate = floats(gates);
+  const float* up = floats(ups);
+  float* a = floats(as);
   by_lanes(begin, end, [&](int64_t i, const auto& read, const auto& write) {
     const Lanes g = read(gate + i);
     write(a + i, g * logistic_lanes(g) * read(up + i));
@@ -45,7 +54,10 @@ mu_status swiglu(const mu_context*, const float* gate, const float* up, float* a
   return MU_OK;
 }
 
-mu_status swiglu_backward(const mu_context*, float* gate, float* up, float* a, int64_t begin, int64_t end) {
+mu_status swiglu_backward(const mu_context*, mu_type, void* gates, void* ups, void* as, int64_t begin, int64_t end) {
+  float* gate = floats(gates);
+  float* up = floats(ups);
+  float* a = floats(as);
   by_lanes(begin, end, [&](int64_t i, const auto& read, const auto& write) {
     const Lanes g = read(gate + i);
     const Lanes u = read(up + i);

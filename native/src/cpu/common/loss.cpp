@@ -1,6 +1,7 @@
 /* loss.cpp - soft-capped cross-entropy of rows of logits. */
 #include <cmath>
 
+#include "cpu/common/arrays.h"
 #include "cpu/common/functions.h"
 
 namespace muonium::cpu::MU_TIER {
@@ -51,22 +52,22 @@ inline float log_sum_exp(float* z, int64_t n, float cap) {
 
 }  // namespace
 
-mu_status cross_entropy(const mu_context*, float* logits, float cap, const int32_t* targets, double* losses,
+mu_status cross_entropy(const mu_context*, mu_type, void* logits, float cap, const int32_t* targets, double* losses,
                         int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end) {
   for (int64_t row = row_begin; row < row_end; ++row) {
-    float* z = logits + row * cols;
+    float* z = floats(logits) + row * cols;
     const float log_sum = log_sum_exp(z, cols, cap);
     losses[target_begin + row] = static_cast<double>(log_sum) - static_cast<double>(z[targets[target_begin + row]]);
   }
   return MU_OK;
 }
 
-mu_status cross_entropy_backward(const mu_context*, float* logits, float cap, const int32_t* targets, double* losses,
-                                 int64_t target_begin, float gradient_scale, int64_t cols, int64_t row_begin,
-                                 int64_t row_end) {
+mu_status cross_entropy_backward(const mu_context*, mu_type, void* logits, float cap, const int32_t* targets,
+                                 double* losses, int64_t target_begin, float gradient_scale, int64_t cols,
+                                 int64_t row_begin, int64_t row_end) {
   const float inverse_cap = cap > 0.0f ? 1.0f / cap : 0.0f;
   for (int64_t row = row_begin; row < row_end; ++row) {
-    float* z = logits + row * cols;
+    float* z = floats(logits) + row * cols;
     const int32_t target = targets[target_begin + row];
     const float log_sum = log_sum_exp(z, cols, cap);
     const float at_target = z[target];

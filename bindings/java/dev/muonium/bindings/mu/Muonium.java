@@ -2121,6 +2121,7 @@ public class Muonium extends Muonium$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Muonium.C_INT,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
@@ -2138,7 +2139,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mu_status mu_rms_norm(const mu_context *context, const float *x, float *y, float *rstd, float eps, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rms_norm(const mu_context *context, mu_type type, const void *x, void *y, float *rstd, float eps, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static FunctionDescriptor mu_rms_norm$descriptor() {
@@ -2148,7 +2149,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mu_status mu_rms_norm(const mu_context *context, const float *x, float *y, float *rstd, float eps, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rms_norm(const mu_context *context, mu_type type, const void *x, void *y, float *rstd, float eps, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MethodHandle mu_rms_norm$handle() {
@@ -2158,7 +2159,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * mu_status mu_rms_norm(const mu_context *context, const float *x, float *y, float *rstd, float eps, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rms_norm(const mu_context *context, mu_type type, const void *x, void *y, float *rstd, float eps, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MemorySegment mu_rms_norm$address() {
@@ -2167,16 +2168,16 @@ public class Muonium extends Muonium$shared {
 
     /**
      * {@snippet lang=c :
-     * mu_status mu_rms_norm(const mu_context *context, const float *x, float *y, float *rstd, float eps, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rms_norm(const mu_context *context, mu_type type, const void *x, void *y, float *rstd, float eps, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
-    public static int mu_rms_norm(MemorySegment context, MemorySegment x, MemorySegment y, MemorySegment rstd, float eps, long cols, long row_begin, long row_end) {
+    public static int mu_rms_norm(MemorySegment context, int type, MemorySegment x, MemorySegment y, MemorySegment rstd, float eps, long cols, long row_begin, long row_end) {
         var mh$ = mu_rms_norm.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mu_rms_norm", context, x, y, rstd, eps, cols, row_begin, row_end);
+                traceDowncall("mu_rms_norm", context, type, x, y, rstd, eps, cols, row_begin, row_end);
             }
-            return (int)mh$.invokeExact(context, x, y, rstd, eps, cols, row_begin, row_end);
+            return (int)mh$.invokeExact(context, type, x, y, rstd, eps, cols, row_begin, row_end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2188,6 +2189,7 @@ public class Muonium extends Muonium$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Muonium.C_INT,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
@@ -2206,7 +2208,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mu_status mu_rms_norm_backward(const mu_context *context, const float *dy, const float *x, const float *rstd, const float *add, float *dx, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rms_norm_backward(const mu_context *context, mu_type type, const void *dy, const void *x, const float *rstd, const void *add, void *dx, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static FunctionDescriptor mu_rms_norm_backward$descriptor() {
@@ -2216,7 +2218,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mu_status mu_rms_norm_backward(const mu_context *context, const float *dy, const float *x, const float *rstd, const float *add, float *dx, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rms_norm_backward(const mu_context *context, mu_type type, const void *dy, const void *x, const float *rstd, const void *add, void *dx, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MethodHandle mu_rms_norm_backward$handle() {
@@ -2226,7 +2228,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * mu_status mu_rms_norm_backward(const mu_context *context, const float *dy, const float *x, const float *rstd, const float *add, float *dx, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rms_norm_backward(const mu_context *context, mu_type type, const void *dy, const void *x, const float *rstd, const void *add, void *dx, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MemorySegment mu_rms_norm_backward$address() {
@@ -2235,16 +2237,16 @@ public class Muonium extends Muonium$shared {
 
     /**
      * {@snippet lang=c :
-     * mu_status mu_rms_norm_backward(const mu_context *context, const float *dy, const float *x, const float *rstd, const float *add, float *dx, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rms_norm_backward(const mu_context *context, mu_type type, const void *dy, const void *x, const float *rstd, const void *add, void *dx, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
-    public static int mu_rms_norm_backward(MemorySegment context, MemorySegment dy, MemorySegment x, MemorySegment rstd, MemorySegment add, MemorySegment dx, long cols, long row_begin, long row_end) {
+    public static int mu_rms_norm_backward(MemorySegment context, int type, MemorySegment dy, MemorySegment x, MemorySegment rstd, MemorySegment add, MemorySegment dx, long cols, long row_begin, long row_end) {
         var mh$ = mu_rms_norm_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mu_rms_norm_backward", context, dy, x, rstd, add, dx, cols, row_begin, row_end);
+                traceDowncall("mu_rms_norm_backward", context, type, dy, x, rstd, add, dx, cols, row_begin, row_end);
             }
-            return (int)mh$.invokeExact(context, dy, x, rstd, add, dx, cols, row_begin, row_end);
+            return (int)mh$.invokeExact(context, type, dy, x, rstd, add, dx, cols, row_begin, row_end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2256,6 +2258,7 @@ public class Muonium extends Muonium$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Muonium.C_INT,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
@@ -2275,7 +2278,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mu_status mu_rotary_norm(const mu_context *context, float *x, float *rstd, const float *table, float eps, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rotary_norm(const mu_context *context, mu_type type, void *x, float *rstd, const float *table, float eps, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
      * }
      */
     public static FunctionDescriptor mu_rotary_norm$descriptor() {
@@ -2285,7 +2288,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mu_status mu_rotary_norm(const mu_context *context, float *x, float *rstd, const float *table, float eps, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rotary_norm(const mu_context *context, mu_type type, void *x, float *rstd, const float *table, float eps, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MethodHandle mu_rotary_norm$handle() {
@@ -2295,7 +2298,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * mu_status mu_rotary_norm(const mu_context *context, float *x, float *rstd, const float *table, float eps, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rotary_norm(const mu_context *context, mu_type type, void *x, float *rstd, const float *table, float eps, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MemorySegment mu_rotary_norm$address() {
@@ -2304,16 +2307,16 @@ public class Muonium extends Muonium$shared {
 
     /**
      * {@snippet lang=c :
-     * mu_status mu_rotary_norm(const mu_context *context, float *x, float *rstd, const float *table, float eps, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rotary_norm(const mu_context *context, mu_type type, void *x, float *rstd, const float *table, float eps, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
      * }
      */
-    public static int mu_rotary_norm(MemorySegment context, MemorySegment x, MemorySegment rstd, MemorySegment table, float eps, long heads, long head_dim, long positions, long row_begin, long row_end) {
+    public static int mu_rotary_norm(MemorySegment context, int type, MemorySegment x, MemorySegment rstd, MemorySegment table, float eps, long heads, long head_dim, long positions, long row_begin, long row_end) {
         var mh$ = mu_rotary_norm.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mu_rotary_norm", context, x, rstd, table, eps, heads, head_dim, positions, row_begin, row_end);
+                traceDowncall("mu_rotary_norm", context, type, x, rstd, table, eps, heads, head_dim, positions, row_begin, row_end);
             }
-            return (int)mh$.invokeExact(context, x, rstd, table, eps, heads, head_dim, positions, row_begin, row_end);
+            return (int)mh$.invokeExact(context, type, x, rstd, table, eps, heads, head_dim, positions, row_begin, row_end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2325,6 +2328,7 @@ public class Muonium extends Muonium$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Muonium.C_INT,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
@@ -2344,7 +2348,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mu_status mu_rotary_norm_backward(const mu_context *context, const float *y, const float *rstd, const float *table, float *dy, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rotary_norm_backward(const mu_context *context, mu_type type, const void *y, const float *rstd, const float *table, void *dy, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
      * }
      */
     public static FunctionDescriptor mu_rotary_norm_backward$descriptor() {
@@ -2354,7 +2358,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mu_status mu_rotary_norm_backward(const mu_context *context, const float *y, const float *rstd, const float *table, float *dy, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rotary_norm_backward(const mu_context *context, mu_type type, const void *y, const float *rstd, const float *table, void *dy, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MethodHandle mu_rotary_norm_backward$handle() {
@@ -2364,7 +2368,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * mu_status mu_rotary_norm_backward(const mu_context *context, const float *y, const float *rstd, const float *table, float *dy, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rotary_norm_backward(const mu_context *context, mu_type type, const void *y, const float *rstd, const float *table, void *dy, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MemorySegment mu_rotary_norm_backward$address() {
@@ -2373,16 +2377,16 @@ public class Muonium extends Muonium$shared {
 
     /**
      * {@snippet lang=c :
-     * mu_status mu_rotary_norm_backward(const mu_context *context, const float *y, const float *rstd, const float *table, float *dy, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * mu_status mu_rotary_norm_backward(const mu_context *context, mu_type type, const void *y, const float *rstd, const float *table, void *dy, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
      * }
      */
-    public static int mu_rotary_norm_backward(MemorySegment context, MemorySegment y, MemorySegment rstd, MemorySegment table, MemorySegment dy, long heads, long head_dim, long positions, long row_begin, long row_end) {
+    public static int mu_rotary_norm_backward(MemorySegment context, int type, MemorySegment y, MemorySegment rstd, MemorySegment table, MemorySegment dy, long heads, long head_dim, long positions, long row_begin, long row_end) {
         var mh$ = mu_rotary_norm_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mu_rotary_norm_backward", context, y, rstd, table, dy, heads, head_dim, positions, row_begin, row_end);
+                traceDowncall("mu_rotary_norm_backward", context, type, y, rstd, table, dy, heads, head_dim, positions, row_begin, row_end);
             }
-            return (int)mh$.invokeExact(context, y, rstd, table, dy, heads, head_dim, positions, row_begin, row_end);
+            return (int)mh$.invokeExact(context, type, y, rstd, table, dy, heads, head_dim, positions, row_begin, row_end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2534,6 +2538,7 @@ public class Muonium extends Muonium$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Muonium.C_INT,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
@@ -2552,7 +2557,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mu_status mu_head_dots(const mu_context *context, const float *x, const float *y, float *out, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * mu_status mu_head_dots(const mu_context *context, mu_type type, const void *x, const void *y, float *out, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
      * }
      */
     public static FunctionDescriptor mu_head_dots$descriptor() {
@@ -2562,7 +2567,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mu_status mu_head_dots(const mu_context *context, const float *x, const float *y, float *out, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * mu_status mu_head_dots(const mu_context *context, mu_type type, const void *x, const void *y, float *out, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MethodHandle mu_head_dots$handle() {
@@ -2572,7 +2577,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * mu_status mu_head_dots(const mu_context *context, const float *x, const float *y, float *out, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * mu_status mu_head_dots(const mu_context *context, mu_type type, const void *x, const void *y, float *out, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MemorySegment mu_head_dots$address() {
@@ -2581,16 +2586,16 @@ public class Muonium extends Muonium$shared {
 
     /**
      * {@snippet lang=c :
-     * mu_status mu_head_dots(const mu_context *context, const float *x, const float *y, float *out, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
+     * mu_status mu_head_dots(const mu_context *context, mu_type type, const void *x, const void *y, float *out, int64_t heads, int64_t head_dim, int64_t positions, int64_t row_begin, int64_t row_end)
      * }
      */
-    public static int mu_head_dots(MemorySegment context, MemorySegment x, MemorySegment y, MemorySegment out, long heads, long head_dim, long positions, long row_begin, long row_end) {
+    public static int mu_head_dots(MemorySegment context, int type, MemorySegment x, MemorySegment y, MemorySegment out, long heads, long head_dim, long positions, long row_begin, long row_end) {
         var mh$ = mu_head_dots.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mu_head_dots", context, x, y, out, heads, head_dim, positions, row_begin, row_end);
+                traceDowncall("mu_head_dots", context, type, x, y, out, heads, head_dim, positions, row_begin, row_end);
             }
-            return (int)mh$.invokeExact(context, x, y, out, heads, head_dim, positions, row_begin, row_end);
+            return (int)mh$.invokeExact(context, type, x, y, out, heads, head_dim, positions, row_begin, row_end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2752,6 +2757,7 @@ public class Muonium extends Muonium$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Muonium.C_INT,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
             Muonium.C_LONG,
@@ -2766,7 +2772,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mu_status mu_relu2(const mu_context *context, const float *u, float *a, int64_t begin, int64_t end)
+     * mu_status mu_relu2(const mu_context *context, mu_type type, const void *u, void *a, int64_t begin, int64_t end)
      * }
      */
     public static FunctionDescriptor mu_relu2$descriptor() {
@@ -2776,7 +2782,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mu_status mu_relu2(const mu_context *context, const float *u, float *a, int64_t begin, int64_t end)
+     * mu_status mu_relu2(const mu_context *context, mu_type type, const void *u, void *a, int64_t begin, int64_t end)
      * }
      */
     public static MethodHandle mu_relu2$handle() {
@@ -2786,7 +2792,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * mu_status mu_relu2(const mu_context *context, const float *u, float *a, int64_t begin, int64_t end)
+     * mu_status mu_relu2(const mu_context *context, mu_type type, const void *u, void *a, int64_t begin, int64_t end)
      * }
      */
     public static MemorySegment mu_relu2$address() {
@@ -2795,16 +2801,16 @@ public class Muonium extends Muonium$shared {
 
     /**
      * {@snippet lang=c :
-     * mu_status mu_relu2(const mu_context *context, const float *u, float *a, int64_t begin, int64_t end)
+     * mu_status mu_relu2(const mu_context *context, mu_type type, const void *u, void *a, int64_t begin, int64_t end)
      * }
      */
-    public static int mu_relu2(MemorySegment context, MemorySegment u, MemorySegment a, long begin, long end) {
+    public static int mu_relu2(MemorySegment context, int type, MemorySegment u, MemorySegment a, long begin, long end) {
         var mh$ = mu_relu2.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mu_relu2", context, u, a, begin, end);
+                traceDowncall("mu_relu2", context, type, u, a, begin, end);
             }
-            return (int)mh$.invokeExact(context, u, a, begin, end);
+            return (int)mh$.invokeExact(context, type, u, a, begin, end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2816,6 +2822,7 @@ public class Muonium extends Muonium$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Muonium.C_INT,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
             Muonium.C_LONG,
@@ -2830,7 +2837,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mu_status mu_relu2_backward(const mu_context *context, float *u, float *a, int64_t begin, int64_t end)
+     * mu_status mu_relu2_backward(const mu_context *context, mu_type type, void *u, void *a, int64_t begin, int64_t end)
      * }
      */
     public static FunctionDescriptor mu_relu2_backward$descriptor() {
@@ -2840,7 +2847,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mu_status mu_relu2_backward(const mu_context *context, float *u, float *a, int64_t begin, int64_t end)
+     * mu_status mu_relu2_backward(const mu_context *context, mu_type type, void *u, void *a, int64_t begin, int64_t end)
      * }
      */
     public static MethodHandle mu_relu2_backward$handle() {
@@ -2850,7 +2857,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * mu_status mu_relu2_backward(const mu_context *context, float *u, float *a, int64_t begin, int64_t end)
+     * mu_status mu_relu2_backward(const mu_context *context, mu_type type, void *u, void *a, int64_t begin, int64_t end)
      * }
      */
     public static MemorySegment mu_relu2_backward$address() {
@@ -2859,16 +2866,16 @@ public class Muonium extends Muonium$shared {
 
     /**
      * {@snippet lang=c :
-     * mu_status mu_relu2_backward(const mu_context *context, float *u, float *a, int64_t begin, int64_t end)
+     * mu_status mu_relu2_backward(const mu_context *context, mu_type type, void *u, void *a, int64_t begin, int64_t end)
      * }
      */
-    public static int mu_relu2_backward(MemorySegment context, MemorySegment u, MemorySegment a, long begin, long end) {
+    public static int mu_relu2_backward(MemorySegment context, int type, MemorySegment u, MemorySegment a, long begin, long end) {
         var mh$ = mu_relu2_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mu_relu2_backward", context, u, a, begin, end);
+                traceDowncall("mu_relu2_backward", context, type, u, a, begin, end);
             }
-            return (int)mh$.invokeExact(context, u, a, begin, end);
+            return (int)mh$.invokeExact(context, type, u, a, begin, end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2880,6 +2887,7 @@ public class Muonium extends Muonium$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Muonium.C_INT,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
@@ -2895,7 +2903,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mu_status mu_swiglu(const mu_context *context, const float *gate, const float *up, float *a, int64_t begin, int64_t end)
+     * mu_status mu_swiglu(const mu_context *context, mu_type type, const void *gate, const void *up, void *a, int64_t begin, int64_t end)
      * }
      */
     public static FunctionDescriptor mu_swiglu$descriptor() {
@@ -2905,7 +2913,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mu_status mu_swiglu(const mu_context *context, const float *gate, const float *up, float *a, int64_t begin, int64_t end)
+     * mu_status mu_swiglu(const mu_context *context, mu_type type, const void *gate, const void *up, void *a, int64_t begin, int64_t end)
      * }
      */
     public static MethodHandle mu_swiglu$handle() {
@@ -2915,7 +2923,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * mu_status mu_swiglu(const mu_context *context, const float *gate, const float *up, float *a, int64_t begin, int64_t end)
+     * mu_status mu_swiglu(const mu_context *context, mu_type type, const void *gate, const void *up, void *a, int64_t begin, int64_t end)
      * }
      */
     public static MemorySegment mu_swiglu$address() {
@@ -2924,16 +2932,16 @@ public class Muonium extends Muonium$shared {
 
     /**
      * {@snippet lang=c :
-     * mu_status mu_swiglu(const mu_context *context, const float *gate, const float *up, float *a, int64_t begin, int64_t end)
+     * mu_status mu_swiglu(const mu_context *context, mu_type type, const void *gate, const void *up, void *a, int64_t begin, int64_t end)
      * }
      */
-    public static int mu_swiglu(MemorySegment context, MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
+    public static int mu_swiglu(MemorySegment context, int type, MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
         var mh$ = mu_swiglu.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mu_swiglu", context, gate, up, a, begin, end);
+                traceDowncall("mu_swiglu", context, type, gate, up, a, begin, end);
             }
-            return (int)mh$.invokeExact(context, gate, up, a, begin, end);
+            return (int)mh$.invokeExact(context, type, gate, up, a, begin, end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2945,6 +2953,7 @@ public class Muonium extends Muonium$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Muonium.C_INT,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
@@ -2960,7 +2969,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mu_status mu_swiglu_backward(const mu_context *context, float *gate, float *up, float *a, int64_t begin, int64_t end)
+     * mu_status mu_swiglu_backward(const mu_context *context, mu_type type, void *gate, void *up, void *a, int64_t begin, int64_t end)
      * }
      */
     public static FunctionDescriptor mu_swiglu_backward$descriptor() {
@@ -2970,7 +2979,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mu_status mu_swiglu_backward(const mu_context *context, float *gate, float *up, float *a, int64_t begin, int64_t end)
+     * mu_status mu_swiglu_backward(const mu_context *context, mu_type type, void *gate, void *up, void *a, int64_t begin, int64_t end)
      * }
      */
     public static MethodHandle mu_swiglu_backward$handle() {
@@ -2980,7 +2989,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * mu_status mu_swiglu_backward(const mu_context *context, float *gate, float *up, float *a, int64_t begin, int64_t end)
+     * mu_status mu_swiglu_backward(const mu_context *context, mu_type type, void *gate, void *up, void *a, int64_t begin, int64_t end)
      * }
      */
     public static MemorySegment mu_swiglu_backward$address() {
@@ -2989,16 +2998,16 @@ public class Muonium extends Muonium$shared {
 
     /**
      * {@snippet lang=c :
-     * mu_status mu_swiglu_backward(const mu_context *context, float *gate, float *up, float *a, int64_t begin, int64_t end)
+     * mu_status mu_swiglu_backward(const mu_context *context, mu_type type, void *gate, void *up, void *a, int64_t begin, int64_t end)
      * }
      */
-    public static int mu_swiglu_backward(MemorySegment context, MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
+    public static int mu_swiglu_backward(MemorySegment context, int type, MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
         var mh$ = mu_swiglu_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mu_swiglu_backward", context, gate, up, a, begin, end);
+                traceDowncall("mu_swiglu_backward", context, type, gate, up, a, begin, end);
             }
-            return (int)mh$.invokeExact(context, gate, up, a, begin, end);
+            return (int)mh$.invokeExact(context, type, gate, up, a, begin, end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3010,6 +3019,7 @@ public class Muonium extends Muonium$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Muonium.C_INT,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_POINTER,
             Muonium.C_FLOAT,
             Muonium.C_POINTER,
@@ -3028,7 +3038,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mu_status mu_cross_entropy(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_cross_entropy(const mu_context *context, mu_type type, void *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static FunctionDescriptor mu_cross_entropy$descriptor() {
@@ -3038,7 +3048,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mu_status mu_cross_entropy(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_cross_entropy(const mu_context *context, mu_type type, void *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MethodHandle mu_cross_entropy$handle() {
@@ -3048,7 +3058,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * mu_status mu_cross_entropy(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_cross_entropy(const mu_context *context, mu_type type, void *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MemorySegment mu_cross_entropy$address() {
@@ -3057,16 +3067,16 @@ public class Muonium extends Muonium$shared {
 
     /**
      * {@snippet lang=c :
-     * mu_status mu_cross_entropy(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_cross_entropy(const mu_context *context, mu_type type, void *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
-    public static int mu_cross_entropy(MemorySegment context, MemorySegment logits, float cap, MemorySegment targets, MemorySegment losses, long target_begin, long cols, long row_begin, long row_end) {
+    public static int mu_cross_entropy(MemorySegment context, int type, MemorySegment logits, float cap, MemorySegment targets, MemorySegment losses, long target_begin, long cols, long row_begin, long row_end) {
         var mh$ = mu_cross_entropy.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mu_cross_entropy", context, logits, cap, targets, losses, target_begin, cols, row_begin, row_end);
+                traceDowncall("mu_cross_entropy", context, type, logits, cap, targets, losses, target_begin, cols, row_begin, row_end);
             }
-            return (int)mh$.invokeExact(context, logits, cap, targets, losses, target_begin, cols, row_begin, row_end);
+            return (int)mh$.invokeExact(context, type, logits, cap, targets, losses, target_begin, cols, row_begin, row_end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3078,6 +3088,7 @@ public class Muonium extends Muonium$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Muonium.C_INT,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_POINTER,
             Muonium.C_FLOAT,
             Muonium.C_POINTER,
@@ -3097,7 +3108,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mu_status mu_cross_entropy_backward(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, float gradient_scale, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_cross_entropy_backward(const mu_context *context, mu_type type, void *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, float gradient_scale, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static FunctionDescriptor mu_cross_entropy_backward$descriptor() {
@@ -3107,7 +3118,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mu_status mu_cross_entropy_backward(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, float gradient_scale, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_cross_entropy_backward(const mu_context *context, mu_type type, void *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, float gradient_scale, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MethodHandle mu_cross_entropy_backward$handle() {
@@ -3117,7 +3128,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * mu_status mu_cross_entropy_backward(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, float gradient_scale, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_cross_entropy_backward(const mu_context *context, mu_type type, void *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, float gradient_scale, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MemorySegment mu_cross_entropy_backward$address() {
@@ -3126,16 +3137,16 @@ public class Muonium extends Muonium$shared {
 
     /**
      * {@snippet lang=c :
-     * mu_status mu_cross_entropy_backward(const mu_context *context, float *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, float gradient_scale, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_cross_entropy_backward(const mu_context *context, mu_type type, void *logits, float cap, const int32_t *targets, double *losses, int64_t target_begin, float gradient_scale, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
-    public static int mu_cross_entropy_backward(MemorySegment context, MemorySegment logits, float cap, MemorySegment targets, MemorySegment losses, long target_begin, float gradient_scale, long cols, long row_begin, long row_end) {
+    public static int mu_cross_entropy_backward(MemorySegment context, int type, MemorySegment logits, float cap, MemorySegment targets, MemorySegment losses, long target_begin, float gradient_scale, long cols, long row_begin, long row_end) {
         var mh$ = mu_cross_entropy_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mu_cross_entropy_backward", context, logits, cap, targets, losses, target_begin, gradient_scale, cols, row_begin, row_end);
+                traceDowncall("mu_cross_entropy_backward", context, type, logits, cap, targets, losses, target_begin, gradient_scale, cols, row_begin, row_end);
             }
-            return (int)mh$.invokeExact(context, logits, cap, targets, losses, target_begin, gradient_scale, cols, row_begin, row_end);
+            return (int)mh$.invokeExact(context, type, logits, cap, targets, losses, target_begin, gradient_scale, cols, row_begin, row_end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3147,6 +3158,7 @@ public class Muonium extends Muonium$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Muonium.C_INT,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
@@ -3164,7 +3176,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mu_status mu_gather_rows(const mu_context *context, const float *table, const int32_t *tokens, float *out, int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_gather_rows(const mu_context *context, mu_type type, const void *table, const int32_t *tokens, void *out, int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static FunctionDescriptor mu_gather_rows$descriptor() {
@@ -3174,7 +3186,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mu_status mu_gather_rows(const mu_context *context, const float *table, const int32_t *tokens, float *out, int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_gather_rows(const mu_context *context, mu_type type, const void *table, const int32_t *tokens, void *out, int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MethodHandle mu_gather_rows$handle() {
@@ -3184,7 +3196,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * mu_status mu_gather_rows(const mu_context *context, const float *table, const int32_t *tokens, float *out, int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_gather_rows(const mu_context *context, mu_type type, const void *table, const int32_t *tokens, void *out, int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
     public static MemorySegment mu_gather_rows$address() {
@@ -3193,16 +3205,16 @@ public class Muonium extends Muonium$shared {
 
     /**
      * {@snippet lang=c :
-     * mu_status mu_gather_rows(const mu_context *context, const float *table, const int32_t *tokens, float *out, int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end)
+     * mu_status mu_gather_rows(const mu_context *context, mu_type type, const void *table, const int32_t *tokens, void *out, int64_t vocab, int64_t cols, int64_t row_begin, int64_t row_end)
      * }
      */
-    public static int mu_gather_rows(MemorySegment context, MemorySegment table, MemorySegment tokens, MemorySegment out, long vocab, long cols, long row_begin, long row_end) {
+    public static int mu_gather_rows(MemorySegment context, int type, MemorySegment table, MemorySegment tokens, MemorySegment out, long vocab, long cols, long row_begin, long row_end) {
         var mh$ = mu_gather_rows.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mu_gather_rows", context, table, tokens, out, vocab, cols, row_begin, row_end);
+                traceDowncall("mu_gather_rows", context, type, table, tokens, out, vocab, cols, row_begin, row_end);
             }
-            return (int)mh$.invokeExact(context, table, tokens, out, vocab, cols, row_begin, row_end);
+            return (int)mh$.invokeExact(context, type, table, tokens, out, vocab, cols, row_begin, row_end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3214,10 +3226,12 @@ public class Muonium extends Muonium$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Muonium.C_INT,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_POINTER,
             Muonium.C_POINTER,
             Muonium.C_LONG,
             Muonium.C_POINTER,
+            Muonium.C_INT,
             Muonium.C_LONG,
             Muonium.C_LONG,
             Muonium.C_LONG
@@ -3231,7 +3245,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mu_status mu_scatter_add_rows(const mu_context *context, const float *rows, const int32_t *tokens, int64_t count, float *table, int64_t cols, int64_t vocab_begin, int64_t vocab_end)
+     * mu_status mu_scatter_add_rows(const mu_context *context, mu_type type, const void *rows, const int32_t *tokens, int64_t count, void *table, mu_type table_type, int64_t cols, int64_t vocab_begin, int64_t vocab_end)
      * }
      */
     public static FunctionDescriptor mu_scatter_add_rows$descriptor() {
@@ -3241,7 +3255,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mu_status mu_scatter_add_rows(const mu_context *context, const float *rows, const int32_t *tokens, int64_t count, float *table, int64_t cols, int64_t vocab_begin, int64_t vocab_end)
+     * mu_status mu_scatter_add_rows(const mu_context *context, mu_type type, const void *rows, const int32_t *tokens, int64_t count, void *table, mu_type table_type, int64_t cols, int64_t vocab_begin, int64_t vocab_end)
      * }
      */
     public static MethodHandle mu_scatter_add_rows$handle() {
@@ -3251,7 +3265,7 @@ public class Muonium extends Muonium$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * mu_status mu_scatter_add_rows(const mu_context *context, const float *rows, const int32_t *tokens, int64_t count, float *table, int64_t cols, int64_t vocab_begin, int64_t vocab_end)
+     * mu_status mu_scatter_add_rows(const mu_context *context, mu_type type, const void *rows, const int32_t *tokens, int64_t count, void *table, mu_type table_type, int64_t cols, int64_t vocab_begin, int64_t vocab_end)
      * }
      */
     public static MemorySegment mu_scatter_add_rows$address() {
@@ -3260,16 +3274,16 @@ public class Muonium extends Muonium$shared {
 
     /**
      * {@snippet lang=c :
-     * mu_status mu_scatter_add_rows(const mu_context *context, const float *rows, const int32_t *tokens, int64_t count, float *table, int64_t cols, int64_t vocab_begin, int64_t vocab_end)
+     * mu_status mu_scatter_add_rows(const mu_context *context, mu_type type, const void *rows, const int32_t *tokens, int64_t count, void *table, mu_type table_type, int64_t cols, int64_t vocab_begin, int64_t vocab_end)
      * }
      */
-    public static int mu_scatter_add_rows(MemorySegment context, MemorySegment rows, MemorySegment tokens, long count, MemorySegment table, long cols, long vocab_begin, long vocab_end) {
+    public static int mu_scatter_add_rows(MemorySegment context, int type, MemorySegment rows, MemorySegment tokens, long count, MemorySegment table, int table_type, long cols, long vocab_begin, long vocab_end) {
         var mh$ = mu_scatter_add_rows.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mu_scatter_add_rows", context, rows, tokens, count, table, cols, vocab_begin, vocab_end);
+                traceDowncall("mu_scatter_add_rows", context, type, rows, tokens, count, table, table_type, cols, vocab_begin, vocab_end);
             }
-            return (int)mh$.invokeExact(context, rows, tokens, count, table, cols, vocab_begin, vocab_end);
+            return (int)mh$.invokeExact(context, type, rows, tokens, count, table, table_type, cols, vocab_begin, vocab_end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
