@@ -7,7 +7,8 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The kernels of a GPT between its matrix products. All arrays are dense FP32 (tokens are I32, losses F64), rows are tokens; formulas
+ * The kernels of a GPT between its matrix products. Arrays are dense, rows are tokens; {@code type} is that of weights, activations
+ * and their gradients (F32, and BF16 on a CUDA device), tokens are I32, losses F64, everything else is F32. Formulas
  * are those of {@code native/include/muonium.h}, section "neural network". Each call runs on the calling thread alone, over a range of
  * rows or elements of arrays that are given by their base segments, and checks that the range lies within them; nothing is allocated.
  *
@@ -27,16 +28,16 @@ public final class NetworkKernels {
 
     /** {@code y ← x·rstd}, {@code rstd[row] ← 1/√(mean(x²) + eps)}; {@code y} may be {@code x}. */
     public void rmsNorm(
-            MemorySegment x, MemorySegment y, MemorySegment rstd, float eps, long cols, long rowBegin, long rowEnd) {
-        requireRows("x", x, cols, rowBegin, rowEnd);
-        requireWritableRows("y", y, cols, rowBegin, rowEnd);
-        requireWritableRows("rstd", rstd, 1, rowBegin, rowEnd);
-        context.check(Muonium.mu_rms_norm(context.handle(), x, y, rstd, eps, cols, rowBegin, rowEnd), "mu_rms_norm");
+            ElementType type, MemorySegment x, MemorySegment y, MemorySegment rstd, float eps, long cols, long rowBegin, long rowEnd) {
+        requireRows("x", x, type, cols, rowBegin, rowEnd);
+        requireWritableRows("y", y, type, cols, rowBegin, rowEnd);
+        requireWritableRows("rstd", rstd, ElementType.F32, 1, rowBegin, rowEnd);
+        context.check(Muonium.mu_rms_norm(context.handle(), NativeKernels.code(type), x, y, rstd, eps, cols, rowBegin, rowEnd), "mu_rms_norm");
     }
 
     /** {@code dx ← add + rstd·(dy - y·mean(dy·y))} with {@code y = x·rstd}; {@code add} null is 0. */
     public void rmsNormBackward(
-            MemorySegment dy,
+            ElementType type, MemorySegment dy,
             MemorySegment x,
             MemorySegment rstd,
             @Nullable MemorySegment add,
@@ -44,22 +45,22 @@ public final class NetworkKernels {
             long cols,
             long rowBegin,
             long rowEnd) {
-        requireRows("dy", dy, cols, rowBegin, rowEnd);
-        requireRows("x", x, cols, rowBegin, rowEnd);
-        requireRows("rstd", rstd, 1, rowBegin, rowEnd);
+        requireRows("dy", dy, type, cols, rowBegin, rowEnd);
+        requireRows("x", x, type, cols, rowBegin, rowEnd);
+        requireRows("rstd", rstd, ElementType.F32, 1, rowBegin, rowEnd);
         if (add != null) {
-            requireRows("add", add, cols, rowBegin, rowEnd);
+            requireRows("add", add, type, cols, rowBegin, rowEnd);
         }
-        requireWritableRows("dx", dx, cols, rowBegin, rowEnd);
+        requireWritableRows("dx", dx, type, cols, rowBegin, rowEnd);
         MemorySegment addOrNull = add == null ? MemorySegment.NULL : add;
         context.check(
-                Muonium.mu_rms_norm_backward(context.handle(), dy, x, rstd, addOrNull, dx, cols, rowBegin, rowEnd),
+                Muonium.mu_rms_norm_backward(context.handle(), NativeKernels.code(type), dy, x, rstd, addOrNull, dx, cols, rowBegin, rowEnd),
                 "mu_rms_norm_backward");
     }
 
     /** Rotary positions, then RMS normalization per head, in place; {@code table} is {@code positions × headDim}. */
     public void rotaryNorm(
-            MemorySegment x,
+            ElementType type, MemorySegment x,
             MemorySegment rstd,
             MemorySegment table,
             float eps,
@@ -69,18 +70,18 @@ public final class NetworkKernels {
             long rowBegin,
             long rowEnd) {
         long width = requireHeads(heads, headDim, positions);
-        requireWritableRows("x", x, width, rowBegin, rowEnd);
-        requireWritableRows("rstd", rstd, heads, rowBegin, rowEnd);
-        requireRows("table", table, headDim, 0, positions);
+        requireWritableRows("x", x, type, width, rowBegin, rowEnd);
+        requireWritableRows("rstd", rstd, ElementType.F32, heads, rowBegin, rowEnd);
+        requireRows("table", table, ElementType.F32, headDim, 0, positions);
         context.check(
                 Muonium.mu_rotary_norm(
-                        context.handle(), x, rstd, table, eps, heads, headDim, positions, rowBegin, rowEnd),
+                        context.handle(), NativeKernels.code(type), x, rstd, table, eps, heads, headDim, positions, rowBegin, rowEnd),
                 "mu_rotary_norm");
     }
 
     /** The gradient behind {@link #rotaryNorm}, in place of {@code dy}; {@code y} and {@code rstd} are what that left. */
     public void rotaryNormBackward(
-            MemorySegment y,
+            ElementType type, MemorySegment y,
             MemorySegment rstd,
             MemorySegment table,
             MemorySegment dy,
@@ -90,13 +91,13 @@ public final class NetworkKernels {
             long rowBegin,
             long rowEnd) {
         long width = requireHeads(heads, headDim, positions);
-        requireRows("y", y, width, rowBegin, rowEnd);
-        requireRows("rstd", rstd, heads, rowBegin, rowEnd);
-        requireRows("table", table, headDim, 0, positions);
-        requireWritableRows("dy", dy, width, rowBegin, rowEnd);
+        requireRows("y", y, type, width, rowBegin, rowEnd);
+        requireRows("rstd", rstd, ElementType.F32, heads, rowBegin, rowEnd);
+        requireRows("table", table, ElementType.F32, headDim, 0, positions);
+        requireWritableRows("dy", dy, type, width, rowBegin, rowEnd);
         context.check(
                 Muonium.mu_rotary_norm_backward(
-                        context.handle(), y, rstd, table, dy, heads, headDim, positions, rowBegin, rowEnd),
+                        context.handle(), NativeKernels.code(type), y, rstd, table, dy, heads, headDim, positions, rowBegin, rowEnd),
                 "mu_rotary_norm_backward");
     }
 
@@ -112,8 +113,8 @@ public final class NetworkKernels {
             long rowBegin,
             long rowEnd) {
         requirePositions(first, rowEnd);
-        requireWritableRows("scores", scores, ld, rowBegin, rowEnd);
-        requireWritableRows("lse", lse, 1, sum(lseBegin, rowBegin), sum(lseBegin, rowEnd));
+        requireWritableRows("scores", scores, ElementType.F32, ld, rowBegin, rowEnd);
+        requireWritableRows("lse", lse, ElementType.F32, 1, sum(lseBegin, rowBegin), sum(lseBegin, rowEnd));
         context.check(
                 Muonium.mu_softmax_causal(
                         context.handle(), scores, ld, scale, lse, lseBegin, first, cols, rowBegin, rowEnd),
@@ -134,10 +135,10 @@ public final class NetworkKernels {
             long rowBegin,
             long rowEnd) {
         requirePositions(first, rowEnd);
-        requireWritableRows("scores", scores, ld, rowBegin, rowEnd);
-        requireWritableRows("d", d, ld, rowBegin, rowEnd);
-        requireRows("lse", lse, 1, sum(lseBegin, rowBegin), sum(lseBegin, rowEnd));
-        requireRows("delta", delta, 1, sum(lseBegin, rowBegin), sum(lseBegin, rowEnd));
+        requireWritableRows("scores", scores, ElementType.F32, ld, rowBegin, rowEnd);
+        requireWritableRows("d", d, ElementType.F32, ld, rowBegin, rowEnd);
+        requireRows("lse", lse, ElementType.F32, 1, sum(lseBegin, rowBegin), sum(lseBegin, rowEnd));
+        requireRows("delta", delta, ElementType.F32, 1, sum(lseBegin, rowBegin), sum(lseBegin, rowEnd));
         context.check(
                 Muonium.mu_softmax_causal_backward(
                         context.handle(), scores, d, ld, scale, lse, delta, lseBegin, first, cols, rowBegin, rowEnd),
@@ -146,7 +147,7 @@ public final class NetworkKernels {
 
     /** Dot products per head of two arrays of {@code rows × heads × headDim}; {@code out} is {@code sequences × heads × positions}. */
     public void headDots(
-            MemorySegment x,
+            ElementType type, MemorySegment x,
             MemorySegment y,
             MemorySegment out,
             long heads,
@@ -155,12 +156,12 @@ public final class NetworkKernels {
             long rowBegin,
             long rowEnd) {
         long width = requireHeads(heads, headDim, positions);
-        requireRows("x", x, width, rowBegin, rowEnd);
-        requireRows("y", y, width, rowBegin, rowEnd);
+        requireRows("x", x, type, width, rowBegin, rowEnd);
+        requireRows("y", y, type, width, rowBegin, rowEnd);
         // Rows of one sequence are spread over all of its heads.
-        requireWritableRows("out", out, product(heads, positions), 0, Math.ceilDiv(Math.max(rowEnd, 0), positions));
+        requireWritableRows("out", out, ElementType.F32, product(heads, positions), 0, Math.ceilDiv(Math.max(rowEnd, 0), positions));
         context.check(
-                Muonium.mu_head_dots(context.handle(), x, y, out, heads, headDim, positions, rowBegin, rowEnd),
+                Muonium.mu_head_dots(context.handle(), NativeKernels.code(type), x, y, out, heads, headDim, positions, rowBegin, rowEnd),
                 "mu_head_dots");
     }
 
@@ -274,39 +275,108 @@ public final class NetworkKernels {
                 "mu_attention_backward");
     }
 
+    /**
+     * Causal grouped-query attention, {@code o ← softmax(scale·q·kᵀ)·v} per head, without an array of scores. {@code q} and {@code o} are
+     * {@code rows × heads × headDim}, {@code k} and {@code v} {@code rows × kvHeads × headDim}, {@code lse} is {@code sequences × heads ×
+     * positions} and keeps what {@link #attentionBackward} needs; {@code headDim} is a multiple of 8 up to 128.
+     */
+    public void attention(
+            ElementType type,
+            MemorySegment q,
+            MemorySegment k,
+            MemorySegment v,
+            MemorySegment o,
+            MemorySegment lse,
+            float scale,
+            long heads,
+            long kvHeads,
+            long headDim,
+            long positions,
+            long sequenceBegin,
+            long sequenceEnd) {
+        long query = product(requireHeads(heads, headDim, positions), positions);
+        long key = product(requireHeads(kvHeads, headDim, positions), positions);
+        requireRows("q", q, type, query, sequenceBegin, sequenceEnd);
+        requireRows("k", k, type, key, sequenceBegin, sequenceEnd);
+        requireRows("v", v, type, key, sequenceBegin, sequenceEnd);
+        requireWritableRows("o", o, type, query, sequenceBegin, sequenceEnd);
+        requireWritableRows("lse", lse, ElementType.F32, product(heads, positions), sequenceBegin, sequenceEnd);
+        context.check(
+                Muonium.mu_attention(
+                        context.handle(), NativeKernels.code(type), q, k, v, o, lse, scale, heads, kvHeads, headDim, positions, sequenceBegin, sequenceEnd),
+                "mu_attention");
+    }
+
+    /** {@code dq}, {@code dk} and {@code dv} from {@code dO}; {@code delta} is what {@link #headDots} makes of {@code o} and {@code dO}. */
+    public void attentionBackward(
+            ElementType type,
+            MemorySegment q,
+            MemorySegment k,
+            MemorySegment v,
+            MemorySegment lse,
+            MemorySegment dO,
+            MemorySegment delta,
+            MemorySegment dq,
+            MemorySegment dk,
+            MemorySegment dv,
+            float scale,
+            long heads,
+            long kvHeads,
+            long headDim,
+            long positions,
+            long sequenceBegin,
+            long sequenceEnd) {
+        long query = product(requireHeads(heads, headDim, positions), positions);
+        long key = product(requireHeads(kvHeads, headDim, positions), positions);
+        long rows = product(heads, positions);
+        requireRows("q", q, type, query, sequenceBegin, sequenceEnd);
+        requireRows("k", k, type, key, sequenceBegin, sequenceEnd);
+        requireRows("v", v, type, key, sequenceBegin, sequenceEnd);
+        requireRows("lse", lse, ElementType.F32, rows, sequenceBegin, sequenceEnd);
+        requireRows("dO", dO, type, query, sequenceBegin, sequenceEnd);
+        requireRows("delta", delta, ElementType.F32, rows, sequenceBegin, sequenceEnd);
+        requireWritableRows("dq", dq, type, query, sequenceBegin, sequenceEnd);
+        requireWritableRows("dk", dk, type, key, sequenceBegin, sequenceEnd);
+        requireWritableRows("dv", dv, type, key, sequenceBegin, sequenceEnd);
+        context.check(
+                Muonium.mu_attention_backward(
+                        context.handle(), NativeKernels.code(type), q, k, v, lse, dO, delta, dq, dk, dv, scale, heads, kvHeads, headDim, positions, sequenceBegin, sequenceEnd),
+                "mu_attention_backward");
+    }
+
     /** {@code a ← max(u, 0)²}. */
-    public void relu2(MemorySegment u, MemorySegment a, long begin, long end) {
-        requireRows("u", u, 1, begin, end);
-        requireWritableRows("a", a, 1, begin, end);
-        context.check(Muonium.mu_relu2(context.handle(), u, a, begin, end), "mu_relu2");
+    public void relu2(ElementType type, MemorySegment u, MemorySegment a, long begin, long end) {
+        requireRows("u", u, type, 1, begin, end);
+        requireWritableRows("a", a, type, 1, begin, end);
+        context.check(Muonium.mu_relu2(context.handle(), NativeKernels.code(type), u, a, begin, end), "mu_relu2");
     }
 
     /** {@code a} holds da: {@code u ← du}, {@code a ← max(u, 0)²}. */
-    public void relu2Backward(MemorySegment u, MemorySegment a, long begin, long end) {
-        requireWritableRows("u", u, 1, begin, end);
-        requireWritableRows("a", a, 1, begin, end);
-        context.check(Muonium.mu_relu2_backward(context.handle(), u, a, begin, end), "mu_relu2_backward");
+    public void relu2Backward(ElementType type, MemorySegment u, MemorySegment a, long begin, long end) {
+        requireWritableRows("u", u, type, 1, begin, end);
+        requireWritableRows("a", a, type, 1, begin, end);
+        context.check(Muonium.mu_relu2_backward(context.handle(), NativeKernels.code(type), u, a, begin, end), "mu_relu2_backward");
     }
 
     /** {@code a ← silu(gate)·up}. */
-    public void swiglu(MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
-        requireRows("gate", gate, 1, begin, end);
-        requireRows("up", up, 1, begin, end);
-        requireWritableRows("a", a, 1, begin, end);
-        context.check(Muonium.mu_swiglu(context.handle(), gate, up, a, begin, end), "mu_swiglu");
+    public void swiglu(ElementType type, MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
+        requireRows("gate", gate, type, 1, begin, end);
+        requireRows("up", up, type, 1, begin, end);
+        requireWritableRows("a", a, type, 1, begin, end);
+        context.check(Muonium.mu_swiglu(context.handle(), NativeKernels.code(type), gate, up, a, begin, end), "mu_swiglu");
     }
 
     /** {@code a} holds da: {@code gate ← dgate}, {@code up ← dup}, {@code a ← silu(gate)·up}. */
-    public void swigluBackward(MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
-        requireWritableRows("gate", gate, 1, begin, end);
-        requireWritableRows("up", up, 1, begin, end);
-        requireWritableRows("a", a, 1, begin, end);
-        context.check(Muonium.mu_swiglu_backward(context.handle(), gate, up, a, begin, end), "mu_swiglu_backward");
+    public void swigluBackward(ElementType type, MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
+        requireWritableRows("gate", gate, type, 1, begin, end);
+        requireWritableRows("up", up, type, 1, begin, end);
+        requireWritableRows("a", a, type, 1, begin, end);
+        context.check(Muonium.mu_swiglu_backward(context.handle(), NativeKernels.code(type), gate, up, a, begin, end), "mu_swiglu_backward");
     }
 
     /** Soft-capped cross-entropy per row, in nats; the logits become the capped ones. */
     public void crossEntropy(
-            MemorySegment logits,
+            ElementType type, MemorySegment logits,
             float cap,
             MemorySegment targets,
             MemorySegment losses,
@@ -314,16 +384,16 @@ public final class NetworkKernels {
             long cols,
             long rowBegin,
             long rowEnd) {
-        requireLoss(logits, targets, losses, targetBegin, cols, rowBegin, rowEnd);
+        requireLoss(type, logits, targets, losses, targetBegin, cols, rowBegin, rowEnd);
         context.check(
                 Muonium.mu_cross_entropy(
-                        context.handle(), logits, cap, targets, losses, targetBegin, cols, rowBegin, rowEnd),
+                        context.handle(), NativeKernels.code(type), logits, cap, targets, losses, targetBegin, cols, rowBegin, rowEnd),
                 "mu_cross_entropy");
     }
 
     /** The same losses; the logits become {@code gradientScale} times the gradient with respect to the logits before the cap. */
     public void crossEntropyBackward(
-            MemorySegment logits,
+            ElementType type, MemorySegment logits,
             float cap,
             MemorySegment targets,
             MemorySegment losses,
@@ -332,11 +402,11 @@ public final class NetworkKernels {
             long cols,
             long rowBegin,
             long rowEnd) {
-        requireLoss(logits, targets, losses, targetBegin, cols, rowBegin, rowEnd);
+        requireLoss(type, logits, targets, losses, targetBegin, cols, rowBegin, rowEnd);
         context.check(
                 Muonium.mu_cross_entropy_backward(
                         context.handle(),
-                        logits,
+ NativeKernels.code(type),                         logits,
                         cap,
                         targets,
                         losses,
@@ -350,39 +420,41 @@ public final class NetworkKernels {
 
     /** {@code out[row] ← table[tokens[row]]}; {@code table} is {@code vocab × cols}. */
     public void gatherRows(
-            MemorySegment table,
+            ElementType type, MemorySegment table,
             MemorySegment tokens,
             MemorySegment out,
             long vocab,
             long cols,
             long rowBegin,
             long rowEnd) {
-        requireRows("table", table, cols, 0, vocab);
+        requireRows("table", table, type, cols, 0, vocab);
         requireElements("tokens", tokens, ElementType.I32, rowBegin, rowEnd);
-        requireWritableRows("out", out, cols, rowBegin, rowEnd);
+        requireWritableRows("out", out, type, cols, rowBegin, rowEnd);
         context.check(
-                Muonium.mu_gather_rows(context.handle(), table, tokens, out, vocab, cols, rowBegin, rowEnd),
+                Muonium.mu_gather_rows(context.handle(), NativeKernels.code(type), table, tokens, out, vocab, cols, rowBegin, rowEnd),
                 "mu_gather_rows");
     }
 
     /** {@code table[tokens[row]] += rows[row]} in the order of rows, for tokens within {@code [vocabBegin, vocabEnd)}. */
     public void scatterAddRows(
-            MemorySegment rows,
+            ElementType type, MemorySegment rows,
             MemorySegment tokens,
             long count,
             MemorySegment table,
+            ElementType tableType,
             long cols,
             long vocabBegin,
             long vocabEnd) {
-        requireRows("rows", rows, cols, 0, count);
+        requireRows("rows", rows, type, cols, 0, count);
         requireElements("tokens", tokens, ElementType.I32, 0, count);
-        requireWritableRows("table", table, cols, vocabBegin, vocabEnd);
+        requireWritableRows("table", table, tableType, cols, vocabBegin, vocabEnd);
         context.check(
-                Muonium.mu_scatter_add_rows(context.handle(), rows, tokens, count, table, cols, vocabBegin, vocabEnd),
+                Muonium.mu_scatter_add_rows(context.handle(), NativeKernels.code(type), rows, tokens, count, table, NativeKernels.code(tableType), cols, vocabBegin, vocabEnd),
                 "mu_scatter_add_rows");
     }
 
     private void requireLoss(
+            ElementType type,
             MemorySegment logits,
             MemorySegment targets,
             MemorySegment losses,
@@ -390,7 +462,7 @@ public final class NetworkKernels {
             long cols,
             long rowBegin,
             long rowEnd) {
-        requireWritableRows("logits", logits, cols, rowBegin, rowEnd);
+        requireWritableRows("logits", logits, type, cols, rowBegin, rowEnd);
         requireElements("targets", targets, ElementType.I32, sum(targetBegin, rowBegin), sum(targetBegin, rowEnd));
         requireElements("losses", losses, ElementType.F64, sum(targetBegin, rowBegin), sum(targetBegin, rowEnd));
         memory.requireWritable("losses", losses, ElementType.F64, 0);
@@ -418,18 +490,18 @@ public final class NetworkKernels {
         }
     }
 
-    private void requireWritableRows(String name, MemorySegment segment, long cols, long rowBegin, long rowEnd) {
-        requireRows(name, segment, cols, rowBegin, rowEnd);
-        memory.requireWritable(name, segment, ElementType.F32, 0);
+    private void requireWritableRows(String name, MemorySegment segment, ElementType type, long cols, long rowBegin, long rowEnd) {
+        requireRows(name, segment, type, cols, rowBegin, rowEnd);
+        memory.requireWritable(name, segment, type, 0);
     }
 
-    private void requireRows(String name, MemorySegment segment, long cols, long rowBegin, long rowEnd) {
+    private void requireRows(String name, MemorySegment segment, ElementType type, long cols, long rowBegin, long rowEnd) {
         requireRange(name, rowBegin, rowEnd);
         if (cols < 0) {
             throw new IllegalArgumentException(
                     "a row of '" + name + "' has " + cols + " elements; it must be 0 or more");
         }
-        memory.requireReadable(name, segment, ElementType.F32, product(rowEnd, cols));
+        memory.requireReadable(name, segment, type, product(rowEnd, cols));
     }
 
     private void requireElements(String name, MemorySegment segment, ElementType type, long begin, long end) {

@@ -257,6 +257,7 @@ public final class Gpt implements AutoCloseable {
                     next.forwardToAttention(worker, begin, tiles.rows(task));
                 } else {
                     kernels.rmsNorm(
+                            ElementType.F32,
                             block.output(),
                             shared.normalized(),
                             lastRstd,
@@ -270,8 +271,9 @@ public final class Gpt implements AutoCloseable {
     }
 
     private void embed(long begin, int count) {
-        kernels.gatherRows(embedding, tokens, embedded, config.vocab(), config.dModel(), begin, begin + count);
-        kernels.rmsNorm(embedded, embedded, embeddedRstd, eps, config.dModel(), begin, begin + count);
+        kernels.gatherRows(
+                ElementType.F32, embedding, tokens, embedded, config.vocab(), config.dModel(), begin, begin + count);
+        kernels.rmsNorm(ElementType.F32, embedded, embedded, embeddedRstd, eps, config.dModel(), begin, begin + count);
     }
 
     /** From the gradient of the normalized last rows, in {@code shared.normalizedGradient}. */
@@ -280,6 +282,7 @@ public final class Gpt implements AutoCloseable {
         workers.run(rowTasks, (task, worker) -> {
             long begin = tiles.begin(task);
             kernels.rmsNormBackward(
+                    ElementType.F32,
                     shared.normalizedGradient(),
                     blocks[blocks.length - 1].output(),
                     lastRstd,
@@ -309,17 +312,27 @@ public final class Gpt implements AutoCloseable {
         workers.run(rowTasks, (task, worker) -> {
             long begin = tiles.begin(task);
             long end = begin + tiles.rows(task);
-            kernels.gatherRows(embedding, tokens, raw, config.vocab(), config.dModel(), begin, end);
+            kernels.gatherRows(ElementType.F32, embedding, tokens, raw, config.vocab(), config.dModel(), begin, end);
             kernels.rmsNormBackward(
-                    shared.gradient(), raw, embeddedRstd, null, shared.gradient(), config.dModel(), begin, end);
+                    ElementType.F32,
+                    shared.gradient(),
+                    raw,
+                    embeddedRstd,
+                    null,
+                    shared.gradient(),
+                    config.dModel(),
+                    begin,
+                    end);
         });
         workers.run(
                 VOCABULARY_PARTS,
                 (task, worker) -> kernels.scatterAddRows(
+                        ElementType.F32,
                         shared.gradient(),
                         tokens,
                         rows,
                         embeddingGradient,
+                        ElementType.F32,
                         config.dModel(),
                         (long) task * config.vocab() / VOCABULARY_PARTS,
                         (task + 1L) * config.vocab() / VOCABULARY_PARTS));

@@ -1,6 +1,7 @@
 package dev.muonium.nano;
 
 import dev.muonium.device.NetworkKernels;
+import dev.muonium.memory.ElementType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -60,13 +61,23 @@ final class GptBlock {
     void forwardToAttention(int worker, long begin, int rows) {
         long end = begin + rows;
         MemorySegment x = shared.normalized();
-        kernels.rmsNorm(input, x, own.attentionRstd(), eps, config.dModel(), begin, end);
+        kernels.rmsNorm(ElementType.F32, input, x, own.attentionRstd(), eps, config.dModel(), begin, end);
         products.q().run(worker, x, weights.q(), own.q(), begin, rows);
         products.kv().run(worker, x, weights.k(), own.k(), begin, rows);
         products.kv().run(worker, x, weights.v(), own.v(), begin, rows);
         kernels.rotaryNorm(
-                own.q(), own.qRstd(), rotaryTable, eps, config.heads(), config.headDim(), config.context(), begin, end);
+                ElementType.F32,
+                own.q(),
+                own.qRstd(),
+                rotaryTable,
+                eps,
+                config.heads(),
+                config.headDim(),
+                config.context(),
+                begin,
+                end);
         kernels.rotaryNorm(
+                ElementType.F32,
                 own.k(),
                 own.kRstd(),
                 rotaryTable,
@@ -89,13 +100,20 @@ final class GptBlock {
         MemorySegment x = shared.normalized();
         copyRows(input, own.middle(), begin, rows);
         products.outAdding().run(worker, own.o(), weights.out(), own.middle(), begin, rows);
-        kernels.rmsNorm(own.middle(), x, own.mlpRstd(), eps, config.dModel(), begin, end);
+        kernels.rmsNorm(ElementType.F32, own.middle(), x, own.mlpRstd(), eps, config.dModel(), begin, end);
         products.up().run(worker, x, weights.up(), own.up(), begin, rows);
         if (weights.gate() != null && own.gate() != null) {
             products.up().run(worker, x, weights.gate(), own.gate(), begin, rows);
-            kernels.swiglu(own.gate(), own.up(), shared.hidden(), begin * config.mlpWidth(), end * config.mlpWidth());
+            kernels.swiglu(
+                    ElementType.F32,
+                    own.gate(),
+                    own.up(),
+                    shared.hidden(),
+                    begin * config.mlpWidth(),
+                    end * config.mlpWidth());
         } else {
-            kernels.relu2(own.up(), shared.hidden(), begin * config.mlpWidth(), end * config.mlpWidth());
+            kernels.relu2(
+                    ElementType.F32, own.up(), shared.hidden(), begin * config.mlpWidth(), end * config.mlpWidth());
         }
         copyRows(own.middle(), own.output(), begin, rows);
         products.downAdding().run(worker, shared.hidden(), weights.down(), own.output(), begin, rows);
@@ -112,15 +130,17 @@ final class GptBlock {
         MemorySegment dx = shared.normalizedGradient();
         products.backThroughDown().run(worker, shared.gradient(), weights.down(), shared.hidden(), begin, rows);
         if (weights.gate() != null && own.gate() != null) {
-            kernels.swigluBackward(own.gate(), own.up(), shared.hidden(), from, to);
+            kernels.swigluBackward(ElementType.F32, own.gate(), own.up(), shared.hidden(), from, to);
             products.backThroughUp().run(worker, own.up(), weights.up(), dx, begin, rows);
             products.backThroughUpAdding().run(worker, own.gate(), weights.gate(), dx, begin, rows);
         } else {
-            kernels.relu2Backward(own.up(), shared.hidden(), from, to);
+            kernels.relu2Backward(ElementType.F32, own.up(), shared.hidden(), from, to);
             products.backThroughUp().run(worker, own.up(), weights.up(), dx, begin, rows);
         }
-        kernels.rmsNorm(own.middle(), shared.normalized(), own.mlpRstd(), eps, config.dModel(), begin, end);
+        kernels.rmsNorm(
+                ElementType.F32, own.middle(), shared.normalized(), own.mlpRstd(), eps, config.dModel(), begin, end);
         kernels.rmsNormBackward(
+                ElementType.F32,
                 dx,
                 own.middle(),
                 own.mlpRstd(),
@@ -131,6 +151,7 @@ final class GptBlock {
                 end);
         products.backThroughOut().run(worker, shared.middleGradient(), weights.out(), shared.oGradient(), begin, rows);
         kernels.headDots(
+                ElementType.F32,
                 own.o(),
                 shared.oGradient(),
                 shared.oDots(),
@@ -195,6 +216,7 @@ final class GptBlock {
         long end = begin + rows;
         MemorySegment dx = shared.normalizedGradient();
         kernels.rotaryNormBackward(
+                ElementType.F32,
                 own.q(),
                 own.qRstd(),
                 rotaryTable,
@@ -205,6 +227,7 @@ final class GptBlock {
                 begin,
                 end);
         kernels.rotaryNormBackward(
+                ElementType.F32,
                 own.k(),
                 own.kRstd(),
                 rotaryTable,
@@ -217,8 +240,10 @@ final class GptBlock {
         products.backThroughQ().run(worker, shared.qGradient(), weights.q(), dx, begin, rows);
         products.backThroughKvAdding().run(worker, shared.kGradient(), weights.k(), dx, begin, rows);
         products.backThroughKvAdding().run(worker, shared.vGradient(), weights.v(), dx, begin, rows);
-        kernels.rmsNorm(input, shared.normalized(), own.attentionRstd(), eps, config.dModel(), begin, end);
+        kernels.rmsNorm(
+                ElementType.F32, input, shared.normalized(), own.attentionRstd(), eps, config.dModel(), begin, end);
         kernels.rmsNormBackward(
+                ElementType.F32,
                 dx,
                 input,
                 own.attentionRstd(),

@@ -58,14 +58,31 @@ final class LossHead {
             workers.run(
                     softmaxTasks(),
                     (task, worker) -> kernels.crossEntropy(
-                            logits, cap, targets, losses, begin, vocab, (long) task * SOFTMAX_ROWS, end(task)));
+                            ElementType.F32,
+                            logits,
+                            cap,
+                            targets,
+                            losses,
+                            begin,
+                            vocab,
+                            (long) task * SOFTMAX_ROWS,
+                            end(task)));
         }
 
         void lossAndGradient(MemorySegment targets, long begin, float scale) {
             workers.run(
                     softmaxTasks(),
                     (task, worker) -> kernels.crossEntropyBackward(
-                            logits, cap, targets, losses, begin, scale, vocab, (long) task * SOFTMAX_ROWS, end(task)));
+                            ElementType.F32,
+                            logits,
+                            cap,
+                            targets,
+                            losses,
+                            begin,
+                            scale,
+                            vocab,
+                            (long) task * SOFTMAX_ROWS,
+                            end(task)));
         }
 
         void gradients(MemorySegment x, MemorySegment w, MemorySegment dx, MemorySegment dw, long begin) {

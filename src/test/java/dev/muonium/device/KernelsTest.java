@@ -21,6 +21,8 @@ import org.junit.jupiter.api.function.Executable;
 /** What stands between Java and the kernels: bounds, sentences, no garbage. What the kernels compute is tested elsewhere. */
 final class KernelsTest {
     private static final ElementType F32 = ElementType.F32;
+    private static final ElementType BF16 = ElementType.BF16;
+    private static final ElementType I8 = ElementType.I8;
     private static final BlockFormat LINEAR = BlockFormat.INT8_LINEAR;
     private static final BlockFormat UNSIGNED = BlockFormat.INT8_DYNAMIC_UNSIGNED;
 
@@ -108,52 +110,92 @@ final class KernelsTest {
         MemorySegment pairs = floats(120);
         MemorySegment positions = floats(20);
         MemorySegment dots = floats(60);
-        read("x", x, s -> network.rmsNorm(s, y, rows, 1e-6f, 13, 0, 10));
-        written("y", y, s -> network.rmsNorm(x, s, rows, 1e-6f, 13, 0, 10));
-        written("rstd", rows, s -> network.rmsNorm(x, y, s, 1e-6f, 13, 0, 10));
-        read("dy", y, s -> network.rmsNormBackward(s, x, rows, null, out, 13, 0, 10));
-        read("x", x, s -> network.rmsNormBackward(y, s, rows, null, out, 13, 0, 10));
-        read("rstd", rows, s -> network.rmsNormBackward(y, x, s, null, out, 13, 0, 10));
-        read("add", x, s -> network.rmsNormBackward(y, x, rows, s, out, 13, 0, 10));
-        written("dx", out, s -> network.rmsNormBackward(y, x, rows, null, s, 13, 0, 10));
-        written("x", pairs, s -> network.rotaryNorm(s, dots, positions, 1e-6f, 6, 2, 10, 0, 10));
-        written("rstd", dots, s -> network.rotaryNorm(pairs, s, positions, 1e-6f, 6, 2, 10, 0, 10));
-        read("table", positions, s -> network.rotaryNorm(pairs, dots, s, 1e-6f, 6, 2, 10, 0, 10));
-        read("y", pairs, s -> network.rotaryNormBackward(s, dots, positions, floats(120), 6, 2, 10, 0, 10));
-        read("rstd", dots, s -> network.rotaryNormBackward(pairs, s, positions, floats(120), 6, 2, 10, 0, 10));
-        read("table", positions, s -> network.rotaryNormBackward(pairs, dots, s, floats(120), 6, 2, 10, 0, 10));
-        written("dy", pairs, s -> network.rotaryNormBackward(floats(120), dots, positions, s, 6, 2, 10, 0, 10));
+        read("x", x, s -> network.rmsNorm(F32, s, y, rows, 1e-6f, 13, 0, 10));
+        written("y", y, s -> network.rmsNorm(F32, x, s, rows, 1e-6f, 13, 0, 10));
+        written("rstd", rows, s -> network.rmsNorm(F32, x, y, s, 1e-6f, 13, 0, 10));
+        read("dy", y, s -> network.rmsNormBackward(F32, s, x, rows, null, out, 13, 0, 10));
+        read("x", x, s -> network.rmsNormBackward(F32, y, s, rows, null, out, 13, 0, 10));
+        read("rstd", rows, s -> network.rmsNormBackward(F32, y, x, s, null, out, 13, 0, 10));
+        read("add", x, s -> network.rmsNormBackward(F32, y, x, rows, s, out, 13, 0, 10));
+        written("dx", out, s -> network.rmsNormBackward(F32, y, x, rows, null, s, 13, 0, 10));
+        written("x", pairs, s -> network.rotaryNorm(F32, s, dots, positions, 1e-6f, 6, 2, 10, 0, 10));
+        written("rstd", dots, s -> network.rotaryNorm(F32, pairs, s, positions, 1e-6f, 6, 2, 10, 0, 10));
+        read("table", positions, s -> network.rotaryNorm(F32, pairs, dots, s, 1e-6f, 6, 2, 10, 0, 10));
+        read("y", pairs, s -> network.rotaryNormBackward(F32, s, dots, positions, floats(120), 6, 2, 10, 0, 10));
+        read("rstd", dots, s -> network.rotaryNormBackward(F32, pairs, s, positions, floats(120), 6, 2, 10, 0, 10));
+        read("table", positions, s -> network.rotaryNormBackward(F32, pairs, dots, s, floats(120), 6, 2, 10, 0, 10));
+        written("dy", pairs, s -> network.rotaryNormBackward(F32, floats(120), dots, positions, s, 6, 2, 10, 0, 10));
         written("scores", x, s -> network.softmaxCausal(s, 13, 1, rows, 0, 3, 13, 0, 10));
         written("lse", rows, s -> network.softmaxCausal(x, 13, 1, s, 2, 3, 13, 0, 8));
         written("scores", x, s -> network.softmaxCausalBackward(s, y, 13, 1, rows, rows, 0, 3, 13, 0, 10));
         written("d", y, s -> network.softmaxCausalBackward(x, s, 13, 1, rows, rows, 0, 3, 13, 0, 10));
         read("lse", rows, s -> network.softmaxCausalBackward(x, y, 13, 1, s, rows, 2, 3, 13, 0, 8));
         read("delta", rows, s -> network.softmaxCausalBackward(x, y, 13, 1, rows, s, 2, 3, 13, 0, 8));
-        read("x", pairs, s -> network.headDots(s, pairs, dots, 6, 2, 5, 0, 10));
-        read("y", pairs, s -> network.headDots(pairs, s, dots, 6, 2, 5, 0, 10));
-        written("out", dots, s -> network.headDots(pairs, pairs, s, 6, 2, 5, 0, 9));
-        read("u", x, s -> network.relu2(s, out, 0, 130));
-        written("a", out, s -> network.relu2(x, s, 0, 130));
-        written("u", x, s -> network.relu2Backward(s, out, 0, 130));
-        written("a", out, s -> network.relu2Backward(x, s, 0, 130));
-        read("gate", x, s -> network.swiglu(s, y, out, 0, 130));
-        read("up", y, s -> network.swiglu(x, s, out, 0, 130));
-        written("a", out, s -> network.swiglu(x, y, s, 0, 130));
-        written("gate", x, s -> network.swigluBackward(s, y, out, 0, 130));
-        written("up", y, s -> network.swigluBackward(x, s, out, 0, 130));
-        written("a", out, s -> network.swigluBackward(x, y, s, 0, 130));
-        written("logits", x, s -> network.crossEntropy(s, 15, tokens, losses, 0, 13, 0, 10));
-        read("targets", tokens, s -> network.crossEntropy(x, 15, s, losses, 2, 13, 0, 8));
-        written("losses", losses, s -> network.crossEntropy(x, 15, tokens, s, 2, 13, 0, 8));
-        written("logits", x, s -> network.crossEntropyBackward(s, 15, tokens, losses, 0, 1, 13, 0, 10));
-        read("targets", tokens, s -> network.crossEntropyBackward(x, 15, s, losses, 2, 1, 13, 0, 8));
-        written("losses", losses, s -> network.crossEntropyBackward(x, 15, tokens, s, 2, 1, 13, 0, 8));
-        read("table", table, s -> network.gatherRows(s, tokens, out, 1, 13, 0, 10));
-        read("tokens", tokens, s -> network.gatherRows(table, s, out, 1, 13, 0, 10));
-        written("out", out, s -> network.gatherRows(table, tokens, s, 1, 13, 0, 10));
-        read("rows", x, s -> network.scatterAddRows(s, tokens, 10, table, 13, 0, 1));
-        read("tokens", tokens, s -> network.scatterAddRows(x, s, 10, table, 13, 0, 1));
-        written("table", table, s -> network.scatterAddRows(x, tokens, 10, s, 13, 0, 1));
+        read("x", pairs, s -> network.headDots(F32, s, pairs, dots, 6, 2, 5, 0, 10));
+        read("y", pairs, s -> network.headDots(F32, pairs, s, dots, 6, 2, 5, 0, 10));
+        written("out", dots, s -> network.headDots(F32, pairs, pairs, s, 6, 2, 5, 0, 9));
+        attentionStaysWithinItsSegments(network);
+        read("u", x, s -> network.relu2(F32, s, out, 0, 130));
+        written("a", out, s -> network.relu2(F32, x, s, 0, 130));
+        written("u", x, s -> network.relu2Backward(F32, s, out, 0, 130));
+        written("a", out, s -> network.relu2Backward(F32, x, s, 0, 130));
+        read("gate", x, s -> network.swiglu(F32, s, y, out, 0, 130));
+        read("up", y, s -> network.swiglu(F32, x, s, out, 0, 130));
+        written("a", out, s -> network.swiglu(F32, x, y, s, 0, 130));
+        written("gate", x, s -> network.swigluBackward(F32, s, y, out, 0, 130));
+        written("up", y, s -> network.swigluBackward(F32, x, s, out, 0, 130));
+        written("a", out, s -> network.swigluBackward(F32, x, y, s, 0, 130));
+        written("logits", x, s -> network.crossEntropy(F32, s, 15, tokens, losses, 0, 13, 0, 10));
+        read("targets", tokens, s -> network.crossEntropy(F32, x, 15, s, losses, 2, 13, 0, 8));
+        written("losses", losses, s -> network.crossEntropy(F32, x, 15, tokens, s, 2, 13, 0, 8));
+        written("logits", x, s -> network.crossEntropyBackward(F32, s, 15, tokens, losses, 0, 1, 13, 0, 10));
+        read("targets", tokens, s -> network.crossEntropyBackward(F32, x, 15, s, losses, 2, 1, 13, 0, 8));
+        written("losses", losses, s -> network.crossEntropyBackward(F32, x, 15, tokens, s, 2, 1, 13, 0, 8));
+        read("table", table, s -> network.gatherRows(F32, s, tokens, out, 1, 13, 0, 10));
+        read("tokens", tokens, s -> network.gatherRows(F32, table, s, out, 1, 13, 0, 10));
+        written("out", out, s -> network.gatherRows(F32, table, tokens, s, 1, 13, 0, 10));
+        read("rows", x, s -> network.scatterAddRows(F32, s, tokens, 10, table, F32, 13, 0, 1));
+        read("tokens", tokens, s -> network.scatterAddRows(F32, x, s, 10, table, F32, 13, 0, 1));
+        written("table", table, s -> network.scatterAddRows(F32, x, tokens, 10, s, F32, 13, 0, 1));
+    }
+
+    private void attentionStaysWithinItsSegments(NetworkKernels network) {
+        MemorySegment q = floats(96);
+        MemorySegment k = floats(48);
+        MemorySegment v = floats(48);
+        MemorySegment o = floats(96);
+        MemorySegment l = floats(12);
+        read("q", q, s -> network.attention(F32, s, k, v, o, l, 1, 2, 1, 8, 3, 0, 2));
+        read("k", k, s -> network.attention(F32, q, s, v, o, l, 1, 2, 1, 8, 3, 0, 2));
+        read("v", v, s -> network.attention(F32, q, k, s, o, l, 1, 2, 1, 8, 3, 0, 2));
+        written("o", o, s -> network.attention(F32, q, k, v, s, l, 1, 2, 1, 8, 3, 0, 2));
+        written("lse", l, s -> network.attention(F32, q, k, v, o, s, 1, 2, 1, 8, 3, 0, 2));
+        MemorySegment dq = floats(96);
+        MemorySegment dk = floats(48);
+        MemorySegment dv = floats(48);
+        read("q", q, s -> network.attentionBackward(F32, s, k, v, l, o, l, dq, dk, dv, 1, 2, 1, 8, 3, 0, 2));
+        read("k", k, s -> network.attentionBackward(F32, q, s, v, l, o, l, dq, dk, dv, 1, 2, 1, 8, 3, 0, 2));
+        read("v", v, s -> network.attentionBackward(F32, q, k, s, l, o, l, dq, dk, dv, 1, 2, 1, 8, 3, 0, 2));
+        read("lse", l, s -> network.attentionBackward(F32, q, k, v, s, o, floats(12), dq, dk, dv, 1, 2, 1, 8, 3, 0, 2));
+        read("dO", o, s -> network.attentionBackward(F32, q, k, v, l, s, l, dq, dk, dv, 1, 2, 1, 8, 3, 0, 2));
+        read(
+                "delta",
+                l,
+                s -> network.attentionBackward(F32, q, k, v, floats(12), o, s, dq, dk, dv, 1, 2, 1, 8, 3, 0, 2));
+        written("dq", dq, s -> network.attentionBackward(F32, q, k, v, l, o, l, s, dk, dv, 1, 2, 1, 8, 3, 0, 2));
+        written("dk", dk, s -> network.attentionBackward(F32, q, k, v, l, o, l, dq, s, dv, 1, 2, 1, 8, 3, 0, 2));
+        written("dv", dv, s -> network.attentionBackward(F32, q, k, v, l, o, l, dq, dk, s, 1, 2, 1, 8, 3, 0, 2));
+    }
+
+    /** What a kernel computes in FP32 only it refuses in BF16, and the segments are measured in the type that is asked for. */
+    @Test
+    void networkKernelsOfTheCpuComputeInF32() {
+        NetworkKernels network = device.networkKernels();
+        NativeException refusal =
+                assertThrows(NativeException.class, () -> network.relu2(BF16, floats(4), floats(4), 0, 8));
+        assertTrue(refusal.getMessage().contains("the CPU computes networks in MU_F32 only"), refusal.getMessage());
+        says("'a' has 14 bytes", () -> network.relu2(BF16, floats(4), floats(4).asSlice(0, 14), 0, 8));
+        says("a kernel takes F32 or BF16, not I8", () -> network.relu2(I8, floats(4), floats(4), 0, 8));
     }
 
     /** Products and sums that wrap around would pass for small ones, and the kernel would write far beyond the segment. */
@@ -164,24 +206,24 @@ final class KernelsTest {
         MemorySegment losses = arena.allocate(ValueLayout.JAVA_DOUBLE, 10);
         long huge = 1L << 62;
         String many = Long.MAX_VALUE + " elements of F32 need more than a 64-bit count can hold";
-        says("'x' has 520 bytes; " + many, () -> network.rmsNorm(x, y, out, 1e-6f, huge, 0, 4));
-        says("'x' has 520 bytes; " + many, () -> network.rotaryNorm(x, y, out, 1e-6f, huge, 4, 1, 0, 1));
-        says("'table' has 520 bytes; " + many, () -> network.rotaryNorm(x, y, out, 1e-6f, 1, 4, huge, 0, 1));
-        says("'out' has 520 bytes; " + many, () -> network.headDots(x, y, out, 4, 1, huge, 0, 1));
+        says("'x' has 520 bytes; " + many, () -> network.rmsNorm(F32, x, y, out, 1e-6f, huge, 0, 4));
+        says("'x' has 520 bytes; " + many, () -> network.rotaryNorm(F32, x, y, out, 1e-6f, huge, 4, 1, 0, 1));
+        says("'table' has 520 bytes; " + many, () -> network.rotaryNorm(F32, x, y, out, 1e-6f, 1, 4, huge, 0, 1));
+        says("'out' has 520 bytes; " + many, () -> network.headDots(F32, x, y, out, 4, 1, huge, 0, 1));
         says("'lse' has 520 bytes; " + many, () -> network.softmaxCausal(x, 1, 1, y, Long.MAX_VALUE, 0, 1, 0, 1));
         says(
                 "first is " + Long.MAX_VALUE + ", and the rows end at 1",
                 () -> network.softmaxCausal(x, 1, 1, y, 0, Long.MAX_VALUE, 1, 0, 1));
         says(
                 "'targets' has 40 bytes; " + Long.MAX_VALUE + " elements of I32",
-                () -> network.crossEntropy(x, 15, tokens, losses, Long.MAX_VALUE, 1, 0, 1));
-        says("'table' has 520 bytes; " + many, () -> network.gatherRows(x, tokens, out, 4, huge, 0, 0));
-        says("heads is 0; it must be 1 or more", () -> network.headDots(x, y, out, 0, 1, 1, 0, 1));
-        says("headDim is -1; it must be 1 or more", () -> network.rotaryNorm(x, y, out, 1e-6f, 1, -1, 1, 0, 1));
-        says("positions is 0; it must be 1 or more", () -> network.headDots(x, y, out, 1, 1, 0, 0, 1));
-        says("a row of 'table' has -1 elements", () -> network.gatherRows(x, tokens, out, 1, -1, 0, 1));
-        says("the range 2 to 1 of 'x'", () -> network.rmsNorm(x, y, out, 1e-6f, 1, 2, 1));
-        says("the range -1 to 1 of 'x'", () -> network.headDots(x, y, out, 1, 1, 1, -1, 1));
+                () -> network.crossEntropy(F32, x, 15, tokens, losses, Long.MAX_VALUE, 1, 0, 1));
+        says("'table' has 520 bytes; " + many, () -> network.gatherRows(F32, x, tokens, out, 4, huge, 0, 0));
+        says("heads is 0; it must be 1 or more", () -> network.headDots(F32, x, y, out, 0, 1, 1, 0, 1));
+        says("headDim is -1; it must be 1 or more", () -> network.rotaryNorm(F32, x, y, out, 1e-6f, 1, -1, 1, 0, 1));
+        says("positions is 0; it must be 1 or more", () -> network.headDots(F32, x, y, out, 1, 1, 0, 0, 1));
+        says("a row of 'table' has -1 elements", () -> network.gatherRows(F32, x, tokens, out, 1, -1, 0, 1));
+        says("the range 2 to 1 of 'x'", () -> network.rmsNorm(F32, x, y, out, 1e-6f, 1, 2, 1));
+        says("the range -1 to 1 of 'x'", () -> network.headDots(F32, x, y, out, 1, 1, 1, -1, 1));
     }
 
     private static void says(String beginning, Executable call) {

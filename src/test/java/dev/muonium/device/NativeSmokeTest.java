@@ -229,27 +229,28 @@ final class NativeSmokeTest {
         all.put("mu_rms_norm", () -> {
             MemorySegment y = floats(0, 0);
             MemorySegment rstd = floats(0);
-            ok(mu_rms_norm(context, floats(1, 7), y, rstd, 1e-12f, 2, 0, 1));
+            ok(mu_rms_norm(context, MU_F32(), floats(1, 7), y, rstd, 1e-12f, 2, 0, 1));
             assertFloats(rstd, 0.2f);
             assertFloats(y, 0.2f, 1.4f);
         });
         all.put("mu_rms_norm_backward", () -> {
             MemorySegment dx = floats(0, 0);
             // y = (0.2, 1.4), mean(dy * y) = 0.1: dx = add + 0.2 * (dy - 0.1 y)
-            ok(mu_rms_norm_backward(context, floats(1, 0), floats(1, 7), floats(0.2f), floats(5, 6), dx, 2, 0, 1));
+            ok(mu_rms_norm_backward(
+                    context, MU_F32(), floats(1, 0), floats(1, 7), floats(0.2f), floats(5, 6), dx, 2, 0, 1));
             assertFloats(dx, 5.196f, 5.972f);
         });
         all.put("mu_rotary_norm", () -> {
             MemorySegment x = floats(3, 4);
             MemorySegment rstd = floats(0);
-            ok(mu_rotary_norm(context, x, rstd, floats(0, 1), 1e-12f, 1, 2, 1, 0, 1)); // a quarter turn
+            ok(mu_rotary_norm(context, MU_F32(), x, rstd, floats(0, 1), 1e-12f, 1, 2, 1, 0, 1)); // a quarter turn
             float r = (float) (1 / Math.sqrt(12.5));
             assertFloats(rstd, r);
             assertFloats(x, -4 * r, 3 * r);
         });
         all.put("mu_rotary_norm_backward", () -> {
             MemorySegment dy = floats(0, 2);
-            ok(mu_rotary_norm_backward(context, floats(1, 0), floats(2), floats(0, 1), dy, 1, 2, 1, 0, 1));
+            ok(mu_rotary_norm_backward(context, MU_F32(), floats(1, 0), floats(2), floats(0, 1), dy, 1, 2, 1, 0, 1));
             assertFloats(dy, 4, 0); // 2 * (dy - y * mean(dy * y)), turned back
         });
     }
@@ -272,34 +273,70 @@ final class NativeSmokeTest {
         });
         all.put("mu_head_dots", () -> {
             MemorySegment out = floats(0, 0);
-            ok(mu_head_dots(context, floats(1, 2, 3, 4), floats(5, 6, 7, 8), out, 2, 2, 1, 0, 1));
+            ok(mu_head_dots(context, MU_F32(), floats(1, 2, 3, 4), floats(5, 6, 7, 8), out, 2, 2, 1, 0, 1));
             assertFloats(out, 17, 53);
+        });
+        all.put("mu_attention", () -> {
+            MemorySegment o = floats(new float[16]);
+            MemorySegment lse = floats(0, 0);
+            // keys of zeros: the second position sees the mean of both values
+            ok(mu_attention(context, MU_F32(), ramp(16), floats(new float[16]), ramp(16), o, lse, 1, 1, 1, 8, 2, 0, 1));
+            assertFloats(o, 0, 1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7, 8, 9, 10, 11);
+            assertFloats(lse, 0, (float) Math.log(2));
+        });
+        all.put("mu_attention_backward", () -> {
+            MemorySegment dq = floats(new float[8]);
+            MemorySegment dk = floats(new float[8]);
+            MemorySegment dv = floats(new float[8]);
+            // one position: its probability is 1, so that the gradient goes through the value alone
+            ok(mu_attention_backward(
+                    context,
+                    MU_F32(),
+                    floats(new float[8]),
+                    floats(new float[8]),
+                    ramp(8),
+                    floats(0),
+                    ramp(8),
+                    floats(140),
+                    dq,
+                    dk,
+                    dv,
+                    1,
+                    1,
+                    1,
+                    8,
+                    1,
+                    0,
+                    1));
+            assertFloats(dq, new float[8]);
+            assertFloats(dk, new float[8]);
+            assertFloats(dv, 0, 1, 2, 3, 4, 5, 6, 7);
         });
     }
 
     private void activations(Map<String, Runnable> all) {
         all.put("mu_relu2", () -> {
             MemorySegment a = floats(0, 0);
-            ok(mu_relu2(context, floats(3, -3), a, 0, 2));
+            ok(mu_relu2(context, MU_F32(), floats(3, -3), a, 0, 2));
             assertFloats(a, 9, 0);
         });
         all.put("mu_relu2_backward", () -> {
             MemorySegment u = floats(3, -3);
             MemorySegment a = floats(10, 10);
-            ok(mu_relu2_backward(context, u, a, 0, 2));
+            ok(mu_relu2_backward(context, MU_F32(), u, a, 0, 2));
             assertFloats(u, 60, 0);
             assertFloats(a, 9, 0);
         });
         all.put("mu_swiglu", () -> {
             MemorySegment a = floats(9, 9);
-            ok(mu_swiglu(context, floats(0, 100), floats(5, 2), a, 0, 2));
+            ok(mu_swiglu(context, MU_F32(), floats(0, 100), floats(5, 2), a, 0, 2));
             assertFloats(a, 0, 200);
         });
         all.put("mu_swiglu_backward", () -> {
             MemorySegment gate = floats(0);
             MemorySegment up = floats(5);
             MemorySegment a = floats(4);
-            ok(mu_swiglu_backward(context, gate, up, a, 0, 1));
+            ok(mu_swiglu_backward(context, MU_F32(), gate, up, a, 0, 1));
             assertFloats(gate, 10); // da * up * (logistic(0) + 0)
             assertFloats(up, 0);
             assertFloats(a, 0);
@@ -309,24 +346,24 @@ final class NativeSmokeTest {
     private void losses(Map<String, Runnable> all) {
         all.put("mu_cross_entropy", () -> {
             MemorySegment losses = arena.allocate(ValueLayout.JAVA_DOUBLE, 2);
-            ok(mu_cross_entropy(context, floats(0, 0), 0, ints(0, 1), losses, 1, 2, 0, 1));
+            ok(mu_cross_entropy(context, MU_F32(), floats(0, 0), 0, ints(0, 1), losses, 1, 2, 0, 1));
             assertEquals(Math.log(2), losses.getAtIndex(ValueLayout.JAVA_DOUBLE, 1), 1e-6);
         });
         all.put("mu_cross_entropy_backward", () -> {
             MemorySegment losses = arena.allocate(ValueLayout.JAVA_DOUBLE);
             MemorySegment logits = floats(0, 0);
-            ok(mu_cross_entropy_backward(context, logits, 0, ints(1), losses, 0, 10, 2, 0, 1));
+            ok(mu_cross_entropy_backward(context, MU_F32(), logits, 0, ints(1), losses, 0, 10, 2, 0, 1));
             assertEquals(Math.log(2), losses.get(ValueLayout.JAVA_DOUBLE, 0), 1e-6);
             assertFloats(logits, 5, -5);
         });
         all.put("mu_gather_rows", () -> {
             MemorySegment out = floats(0, 0);
-            ok(mu_gather_rows(context, floats(1, 2, 3, 4), ints(1), out, 2, 2, 0, 1));
+            ok(mu_gather_rows(context, MU_F32(), floats(1, 2, 3, 4), ints(1), out, 2, 2, 0, 1));
             assertFloats(out, 3, 4);
         });
         all.put("mu_scatter_add_rows", () -> {
             MemorySegment table = floats(1, 2, 3, 4);
-            ok(mu_scatter_add_rows(context, floats(10, 20, 30, 40), ints(1, 1), 2, table, 2, 0, 2));
+            ok(mu_scatter_add_rows(context, MU_F32(), floats(10, 20, 30, 40), ints(1, 1), 2, table, MU_F32(), 2, 0, 2));
             assertFloats(table, 1, 2, 43, 64);
         });
     }
@@ -337,6 +374,15 @@ final class NativeSmokeTest {
 
     private MemorySegment floats(float... values) {
         return arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
+    }
+
+    /** 0, 1, 2, ... */
+    private MemorySegment ramp(int count) {
+        MemorySegment values = arena.allocate(ValueLayout.JAVA_FLOAT, count);
+        for (int i = 0; i < count; i++) {
+            values.setAtIndex(ValueLayout.JAVA_FLOAT, i, i);
+        }
+        return values;
     }
 
     private MemorySegment ints(int... values) {
