@@ -28,16 +28,27 @@ public final class NetworkKernels {
 
     /** {@code y ← x·rstd}, {@code rstd[row] ← 1/√(mean(x²) + eps)}; {@code y} may be {@code x}. */
     public void rmsNorm(
-            ElementType type, MemorySegment x, MemorySegment y, MemorySegment rstd, float eps, long cols, long rowBegin, long rowEnd) {
+            ElementType type,
+            MemorySegment x,
+            MemorySegment y,
+            MemorySegment rstd,
+            float eps,
+            long cols,
+            long rowBegin,
+            long rowEnd) {
         requireRows("x", x, type, cols, rowBegin, rowEnd);
         requireWritableRows("y", y, type, cols, rowBegin, rowEnd);
         requireWritableRows("rstd", rstd, ElementType.F32, 1, rowBegin, rowEnd);
-        context.check(Muonium.mu_rms_norm(context.handle(), NativeKernels.code(type), x, y, rstd, eps, cols, rowBegin, rowEnd), "mu_rms_norm");
+        context.check(
+                Muonium.mu_rms_norm(
+                        context.handle(), NativeKernels.code(type), x, y, rstd, eps, cols, rowBegin, rowEnd),
+                "mu_rms_norm");
     }
 
     /** {@code dx ← add + rstd·(dy - y·mean(dy·y))} with {@code y = x·rstd}; {@code add} null is 0. */
     public void rmsNormBackward(
-            ElementType type, MemorySegment dy,
+            ElementType type,
+            MemorySegment dy,
             MemorySegment x,
             MemorySegment rstd,
             @Nullable MemorySegment add,
@@ -54,13 +65,15 @@ public final class NetworkKernels {
         requireWritableRows("dx", dx, type, cols, rowBegin, rowEnd);
         MemorySegment addOrNull = add == null ? MemorySegment.NULL : add;
         context.check(
-                Muonium.mu_rms_norm_backward(context.handle(), NativeKernels.code(type), dy, x, rstd, addOrNull, dx, cols, rowBegin, rowEnd),
+                Muonium.mu_rms_norm_backward(
+                        context.handle(), NativeKernels.code(type), dy, x, rstd, addOrNull, dx, cols, rowBegin, rowEnd),
                 "mu_rms_norm_backward");
     }
 
     /** Rotary positions, then RMS normalization per head, in place; {@code table} is {@code positions × headDim}. */
     public void rotaryNorm(
-            ElementType type, MemorySegment x,
+            ElementType type,
+            MemorySegment x,
             MemorySegment rstd,
             MemorySegment table,
             float eps,
@@ -75,13 +88,24 @@ public final class NetworkKernels {
         requireRows("table", table, ElementType.F32, headDim, 0, positions);
         context.check(
                 Muonium.mu_rotary_norm(
-                        context.handle(), NativeKernels.code(type), x, rstd, table, eps, heads, headDim, positions, rowBegin, rowEnd),
+                        context.handle(),
+                        NativeKernels.code(type),
+                        x,
+                        rstd,
+                        table,
+                        eps,
+                        heads,
+                        headDim,
+                        positions,
+                        rowBegin,
+                        rowEnd),
                 "mu_rotary_norm");
     }
 
     /** The gradient behind {@link #rotaryNorm}, in place of {@code dy}; {@code y} and {@code rstd} are what that left. */
     public void rotaryNormBackward(
-            ElementType type, MemorySegment y,
+            ElementType type,
+            MemorySegment y,
             MemorySegment rstd,
             MemorySegment table,
             MemorySegment dy,
@@ -97,7 +121,17 @@ public final class NetworkKernels {
         requireWritableRows("dy", dy, type, width, rowBegin, rowEnd);
         context.check(
                 Muonium.mu_rotary_norm_backward(
-                        context.handle(), NativeKernels.code(type), y, rstd, table, dy, heads, headDim, positions, rowBegin, rowEnd),
+                        context.handle(),
+                        NativeKernels.code(type),
+                        y,
+                        rstd,
+                        table,
+                        dy,
+                        heads,
+                        headDim,
+                        positions,
+                        rowBegin,
+                        rowEnd),
                 "mu_rotary_norm_backward");
     }
 
@@ -147,7 +181,8 @@ public final class NetworkKernels {
 
     /** Dot products per head of two arrays of {@code rows × heads × headDim}; {@code out} is {@code sequences × heads × positions}. */
     public void headDots(
-            ElementType type, MemorySegment x,
+            ElementType type,
+            MemorySegment x,
             MemorySegment y,
             MemorySegment out,
             long heads,
@@ -159,9 +194,25 @@ public final class NetworkKernels {
         requireRows("x", x, type, width, rowBegin, rowEnd);
         requireRows("y", y, type, width, rowBegin, rowEnd);
         // Rows of one sequence are spread over all of its heads.
-        requireWritableRows("out", out, ElementType.F32, product(heads, positions), 0, Math.ceilDiv(Math.max(rowEnd, 0), positions));
+        requireWritableRows(
+                "out",
+                out,
+                ElementType.F32,
+                product(heads, positions),
+                0,
+                Math.ceilDiv(Math.max(rowEnd, 0), positions));
         context.check(
-                Muonium.mu_head_dots(context.handle(), NativeKernels.code(type), x, y, out, heads, headDim, positions, rowBegin, rowEnd),
+                Muonium.mu_head_dots(
+                        context.handle(),
+                        NativeKernels.code(type),
+                        x,
+                        y,
+                        out,
+                        heads,
+                        headDim,
+                        positions,
+                        rowBegin,
+                        rowEnd),
                 "mu_head_dots");
     }
 
@@ -275,75 +326,6 @@ public final class NetworkKernels {
                 "mu_attention_backward");
     }
 
-    /**
-     * Causal grouped-query attention, {@code o ← softmax(scale·q·kᵀ)·v} per head, without an array of scores. {@code q} and {@code o} are
-     * {@code rows × heads × headDim}, {@code k} and {@code v} {@code rows × kvHeads × headDim}, {@code lse} is {@code sequences × heads ×
-     * positions} and keeps what {@link #attentionBackward} needs; {@code headDim} is a multiple of 8 up to 128.
-     */
-    public void attention(
-            ElementType type,
-            MemorySegment q,
-            MemorySegment k,
-            MemorySegment v,
-            MemorySegment o,
-            MemorySegment lse,
-            float scale,
-            long heads,
-            long kvHeads,
-            long headDim,
-            long positions,
-            long sequenceBegin,
-            long sequenceEnd) {
-        long query = product(requireHeads(heads, headDim, positions), positions);
-        long key = product(requireHeads(kvHeads, headDim, positions), positions);
-        requireRows("q", q, type, query, sequenceBegin, sequenceEnd);
-        requireRows("k", k, type, key, sequenceBegin, sequenceEnd);
-        requireRows("v", v, type, key, sequenceBegin, sequenceEnd);
-        requireWritableRows("o", o, type, query, sequenceBegin, sequenceEnd);
-        requireWritableRows("lse", lse, ElementType.F32, product(heads, positions), sequenceBegin, sequenceEnd);
-        context.check(
-                Muonium.mu_attention(
-                        context.handle(), NativeKernels.code(type), q, k, v, o, lse, scale, heads, kvHeads, headDim, positions, sequenceBegin, sequenceEnd),
-                "mu_attention");
-    }
-
-    /** {@code dq}, {@code dk} and {@code dv} from {@code dO}; {@code delta} is what {@link #headDots} makes of {@code o} and {@code dO}. */
-    public void attentionBackward(
-            ElementType type,
-            MemorySegment q,
-            MemorySegment k,
-            MemorySegment v,
-            MemorySegment lse,
-            MemorySegment dO,
-            MemorySegment delta,
-            MemorySegment dq,
-            MemorySegment dk,
-            MemorySegment dv,
-            float scale,
-            long heads,
-            long kvHeads,
-            long headDim,
-            long positions,
-            long sequenceBegin,
-            long sequenceEnd) {
-        long query = product(requireHeads(heads, headDim, positions), positions);
-        long key = product(requireHeads(kvHeads, headDim, positions), positions);
-        long rows = product(heads, positions);
-        requireRows("q", q, type, query, sequenceBegin, sequenceEnd);
-        requireRows("k", k, type, key, sequenceBegin, sequenceEnd);
-        requireRows("v", v, type, key, sequenceBegin, sequenceEnd);
-        requireRows("lse", lse, ElementType.F32, rows, sequenceBegin, sequenceEnd);
-        requireRows("dO", dO, type, query, sequenceBegin, sequenceEnd);
-        requireRows("delta", delta, ElementType.F32, rows, sequenceBegin, sequenceEnd);
-        requireWritableRows("dq", dq, type, query, sequenceBegin, sequenceEnd);
-        requireWritableRows("dk", dk, type, key, sequenceBegin, sequenceEnd);
-        requireWritableRows("dv", dv, type, key, sequenceBegin, sequenceEnd);
-        context.check(
-                Muonium.mu_attention_backward(
-                        context.handle(), NativeKernels.code(type), q, k, v, lse, dO, delta, dq, dk, dv, scale, heads, kvHeads, headDim, positions, sequenceBegin, sequenceEnd),
-                "mu_attention_backward");
-    }
-
     /** {@code a ← max(u, 0)²}. */
     public void relu2(ElementType type, MemorySegment u, MemorySegment a, long begin, long end) {
         requireRows("u", u, type, 1, begin, end);
@@ -355,7 +337,9 @@ public final class NetworkKernels {
     public void relu2Backward(ElementType type, MemorySegment u, MemorySegment a, long begin, long end) {
         requireWritableRows("u", u, type, 1, begin, end);
         requireWritableRows("a", a, type, 1, begin, end);
-        context.check(Muonium.mu_relu2_backward(context.handle(), NativeKernels.code(type), u, a, begin, end), "mu_relu2_backward");
+        context.check(
+                Muonium.mu_relu2_backward(context.handle(), NativeKernels.code(type), u, a, begin, end),
+                "mu_relu2_backward");
     }
 
     /** {@code a ← silu(gate)·up}. */
@@ -363,20 +347,25 @@ public final class NetworkKernels {
         requireRows("gate", gate, type, 1, begin, end);
         requireRows("up", up, type, 1, begin, end);
         requireWritableRows("a", a, type, 1, begin, end);
-        context.check(Muonium.mu_swiglu(context.handle(), NativeKernels.code(type), gate, up, a, begin, end), "mu_swiglu");
+        context.check(
+                Muonium.mu_swiglu(context.handle(), NativeKernels.code(type), gate, up, a, begin, end), "mu_swiglu");
     }
 
     /** {@code a} holds da: {@code gate ← dgate}, {@code up ← dup}, {@code a ← silu(gate)·up}. */
-    public void swigluBackward(ElementType type, MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
+    public void swigluBackward(
+            ElementType type, MemorySegment gate, MemorySegment up, MemorySegment a, long begin, long end) {
         requireWritableRows("gate", gate, type, 1, begin, end);
         requireWritableRows("up", up, type, 1, begin, end);
         requireWritableRows("a", a, type, 1, begin, end);
-        context.check(Muonium.mu_swiglu_backward(context.handle(), NativeKernels.code(type), gate, up, a, begin, end), "mu_swiglu_backward");
+        context.check(
+                Muonium.mu_swiglu_backward(context.handle(), NativeKernels.code(type), gate, up, a, begin, end),
+                "mu_swiglu_backward");
     }
 
     /** Soft-capped cross-entropy per row, in nats; the logits become the capped ones. */
     public void crossEntropy(
-            ElementType type, MemorySegment logits,
+            ElementType type,
+            MemorySegment logits,
             float cap,
             MemorySegment targets,
             MemorySegment losses,
@@ -387,13 +376,23 @@ public final class NetworkKernels {
         requireLoss(type, logits, targets, losses, targetBegin, cols, rowBegin, rowEnd);
         context.check(
                 Muonium.mu_cross_entropy(
-                        context.handle(), NativeKernels.code(type), logits, cap, targets, losses, targetBegin, cols, rowBegin, rowEnd),
+                        context.handle(),
+                        NativeKernels.code(type),
+                        logits,
+                        cap,
+                        targets,
+                        losses,
+                        targetBegin,
+                        cols,
+                        rowBegin,
+                        rowEnd),
                 "mu_cross_entropy");
     }
 
     /** The same losses; the logits become {@code gradientScale} times the gradient with respect to the logits before the cap. */
     public void crossEntropyBackward(
-            ElementType type, MemorySegment logits,
+            ElementType type,
+            MemorySegment logits,
             float cap,
             MemorySegment targets,
             MemorySegment losses,
@@ -406,7 +405,8 @@ public final class NetworkKernels {
         context.check(
                 Muonium.mu_cross_entropy_backward(
                         context.handle(),
- NativeKernels.code(type),                         logits,
+                        NativeKernels.code(type),
+                        logits,
                         cap,
                         targets,
                         losses,
@@ -420,7 +420,8 @@ public final class NetworkKernels {
 
     /** {@code out[row] ← table[tokens[row]]}; {@code table} is {@code vocab × cols}. */
     public void gatherRows(
-            ElementType type, MemorySegment table,
+            ElementType type,
+            MemorySegment table,
             MemorySegment tokens,
             MemorySegment out,
             long vocab,
@@ -431,13 +432,15 @@ public final class NetworkKernels {
         requireElements("tokens", tokens, ElementType.I32, rowBegin, rowEnd);
         requireWritableRows("out", out, type, cols, rowBegin, rowEnd);
         context.check(
-                Muonium.mu_gather_rows(context.handle(), NativeKernels.code(type), table, tokens, out, vocab, cols, rowBegin, rowEnd),
+                Muonium.mu_gather_rows(
+                        context.handle(), NativeKernels.code(type), table, tokens, out, vocab, cols, rowBegin, rowEnd),
                 "mu_gather_rows");
     }
 
     /** {@code table[tokens[row]] += rows[row]} in the order of rows, for tokens within {@code [vocabBegin, vocabEnd)}. */
     public void scatterAddRows(
-            ElementType type, MemorySegment rows,
+            ElementType type,
+            MemorySegment rows,
             MemorySegment tokens,
             long count,
             MemorySegment table,
@@ -449,7 +452,17 @@ public final class NetworkKernels {
         requireElements("tokens", tokens, ElementType.I32, 0, count);
         requireWritableRows("table", table, tableType, cols, vocabBegin, vocabEnd);
         context.check(
-                Muonium.mu_scatter_add_rows(context.handle(), NativeKernels.code(type), rows, tokens, count, table, NativeKernels.code(tableType), cols, vocabBegin, vocabEnd),
+                Muonium.mu_scatter_add_rows(
+                        context.handle(),
+                        NativeKernels.code(type),
+                        rows,
+                        tokens,
+                        count,
+                        table,
+                        NativeKernels.code(tableType),
+                        cols,
+                        vocabBegin,
+                        vocabEnd),
                 "mu_scatter_add_rows");
     }
 
@@ -490,12 +503,14 @@ public final class NetworkKernels {
         }
     }
 
-    private void requireWritableRows(String name, MemorySegment segment, ElementType type, long cols, long rowBegin, long rowEnd) {
+    private void requireWritableRows(
+            String name, MemorySegment segment, ElementType type, long cols, long rowBegin, long rowEnd) {
         requireRows(name, segment, type, cols, rowBegin, rowEnd);
         memory.requireWritable(name, segment, type, 0);
     }
 
-    private void requireRows(String name, MemorySegment segment, ElementType type, long cols, long rowBegin, long rowEnd) {
+    private void requireRows(
+            String name, MemorySegment segment, ElementType type, long cols, long rowBegin, long rowEnd) {
         requireRange(name, rowBegin, rowEnd);
         if (cols < 0) {
             throw new IllegalArgumentException(

@@ -177,7 +177,7 @@ final class KernelsTest {
         read("k", k, s -> network.attentionBackward(F32, q, s, v, l, o, l, dq, dk, dv, 1, 2, 1, 8, 3, 0, 2));
         read("v", v, s -> network.attentionBackward(F32, q, k, s, l, o, l, dq, dk, dv, 1, 2, 1, 8, 3, 0, 2));
         read("lse", l, s -> network.attentionBackward(F32, q, k, v, s, o, floats(12), dq, dk, dv, 1, 2, 1, 8, 3, 0, 2));
-        read("dO", o, s -> network.attentionBackward(F32, q, k, v, l, s, l, dq, dk, dv, 1, 2, 1, 8, 3, 0, 2));
+        read("gradient", o, s -> network.attentionBackward(F32, q, k, v, l, s, l, dq, dk, dv, 1, 2, 1, 8, 3, 0, 2));
         read(
                 "delta",
                 l,
