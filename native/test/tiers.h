@@ -1,4 +1,4 @@
-/* tiers.h - contexts of the CPU's tiers. */
+/* tiers.h - contexts of the CPU's tiers and of the emulated CUDA backend. */
 #ifndef MUONIUM_TEST_TIERS_H
 #define MUONIUM_TEST_TIERS_H
 
@@ -18,8 +18,13 @@ using Context = std::unique_ptr<mu_context, CloseContext>;
 Context open_tier(mu_tier tier);
 /* The scalar tier: the plain implementation that the others are compared with. */
 const mu_context* oracle();
-/* Calls body for each tier that this processor runs, in a Scope that names it; says which it cannot. */
+/*
+ * Calls body for each tier that this processor runs and for the emulated CUDA backend, in a Scope that names it; says which
+ * it cannot. MU_TEST_TIER=cuda in the environment leaves out the CPU's.
+ */
 void for_each_tier(const std::function<void(const mu_context*)>& body);
+/* Where what is asked of the two differs: sums in another order, tensor cores. */
+bool is_cuda(const mu_context* context);
 
 }  // namespace test
 

@@ -16,7 +16,10 @@ MU_EMULATOR_CONTROL void mu_emulator_fail_next(const char* function, int error);
 MU_EMULATOR_CONTROL void mu_emulator_fault_next_kernel(void);
 /* Forgets faults, failures to come and counts; memory and streams stay. */
 MU_EMULATOR_CONTROL void mu_emulator_reset(void);
-/* 1: kernels and copies may be given the host's memory as the device's. 0, as at the beginning: that is a fault. */
+/*
+ * 1: kernels and copies may be given the host's memory as the device's, and work runs at once, not when somebody waits for
+ * it: for tests of single kernels. 0, as at the beginning unless MU_EMULATOR_HOST_POINTERS=1: such a pointer is a fault.
+ */
 MU_EMULATOR_CONTROL void mu_emulator_allow_host_pointers(int allow);
 
 /* Kernels that have run (calls of cuBLAS apart), and those of a name such as "quantize_linear", whatever the template. */

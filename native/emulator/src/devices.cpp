@@ -24,6 +24,7 @@ int64_t number(const char* variable, int64_t otherwise) {
 void start() {
   Machine& m = machine();
   m.started = true;
+  m.allow_host_pointers = m.allow_host_pointers || number("MU_EMULATOR_HOST_POINTERS", 0) != 0;
   const int64_t count = number("MU_EMULATOR_DEVICES", 1);
   const size_t bytes = static_cast<size_t>(number("MU_EMULATOR_MEMORY_MB", 1024)) << 20;
   for (int i = 0; i < static_cast<int>(count); ++i) {

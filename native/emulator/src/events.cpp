@@ -56,22 +56,17 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
       event->captured = stream->captured;
       return cudaSuccess;
     }
-    const cudaError_t put = enqueue(handle, {});
-    if (put != cudaSuccess) {
-      return put;
-    }
-    const uint64_t ticket = machine().tickets;
-    stream->queue.back().run = [event, ticket] {
-      if (is_event(event)) {
-        event->completed = ticket;
-        event->milliseconds = now();
-      }
-    };
+    const uint64_t ticket = machine().tickets + 1;
     event->capture.reset();
     event->recorded = true;
     event->stream = stream;
     event->ticket = ticket;
-    return cudaSuccess;
+    return enqueue(handle, [event, ticket] {
+      if (is_event(event)) {
+        event->completed = ticket;
+        event->milliseconds = now();
+      }
+    });
   });
 }
 
@@ -109,12 +104,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
     if (is_complete(*event)) {
       return cudaSuccess;
     }
-    const cudaError_t put = enqueue(handle, {});
-    if (put == cudaSuccess) {
-      stream->queue.back().after = event->stream;
-      stream->queue.back().after_ticket = event->ticket;
-    }
-    return put;
+    return enqueue_wait(*stream, event->stream, event->ticket);
   });
 }
 

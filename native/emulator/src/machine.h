@@ -128,6 +128,7 @@ struct Machine final {
   std::set<Capture*> captures;
   uint64_t tickets = 0;
   int windows = 0;
+  /* Kernels work on the host's memory, at once. */
   bool allow_host_pointers = false;
   bool fault_next_kernel = false;
   std::map<std::string, int> failures;
@@ -168,6 +169,8 @@ cudaError_t call(const char* function, Needs needs, Body body) {
 CUstream_st* stream_of(cudaStream_t handle);
 /* Puts work into a stream, or into the graph that it captures. */
 MU_EMULATOR_API cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
+/* Makes what follows in the stream wait for the other's work up to the ticket. */
+cudaError_t enqueue_wait(CUstream_st& stream, CUstream_st* other, uint64_t ticket);
 /* Runs a stream's work up to a ticket, and what that work waits for. */
 void run_until(CUstream_st& stream, uint64_t ticket);
 void run_all(CUstream_st& stream);

@@ -141,6 +141,14 @@ cudaError_t enqueue(cudaStream_t handle, std::function<void()> work) {
     }
   }
   stream->queue.push_back(Work{++machine().tickets, std::move(work), nullptr, 0});
+  if (machine().allow_host_pointers) {
+    run_all(*stream);
+  }
+  return cudaSuccess;
+}
+
+cudaError_t enqueue_wait(CUstream_st& stream, CUstream_st* other, uint64_t ticket) {
+  stream.queue.push_back(Work{++machine().tickets, {}, other, ticket});
   return cudaSuccess;
 }
 
