@@ -20,6 +20,13 @@
 
 #define MU_DEVICE __device__ __forceinline__
 
+/* Before a loop whose count is known: an array that it indexes stays in registers only when it is unrolled. */
+#if defined(MU_EMULATED)
+#define MU_UNROLL
+#else
+#define MU_UNROLL _Pragma("unroll")
+#endif
+
 /* Declares name, a pointer to the block's dynamic shared memory (aligned to 128 bytes on the device, 16 at least). */
 #if defined(MU_EMULATED)
 #define MU_DYNAMIC_SHARED(type, name) type* const name = static_cast<type*>(::muonium::emulator::dynamic_shared())

@@ -129,17 +129,6 @@ mu_status adamw_many(const mu_context*, int64_t, mu_type, mu_type, mu_format, mu
   return missing("adamw_many");
 }
 
-mu_status newton_schulz_begin(const mu_context*, const mu_newton_schulz_start*, void*, mu_type, int64_t, int64_t,
-                              int64_t, const double*, int64_t, float*, const mu_step*) {
-  return missing("newton_schulz_begin");
-}
-
-mu_status symmetric_product(const mu_context*, mu_type, int32_t, int64_t, int64_t, const void*, int64_t, int64_t,
-                            const void*, int64_t, int64_t, const void*, int64_t, int64_t, void*, int64_t, int64_t,
-                            const float*, int64_t, int64_t) {
-  return missing("symmetric_product");
-}
-
 mu_status scale_many(const mu_context*, const float*, int64_t, const void*, int64_t, void*, int64_t, mu_type, int64_t,
                      int64_t) {
   return missing("scale_many");
