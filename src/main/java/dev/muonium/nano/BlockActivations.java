@@ -1,12 +1,13 @@
 package dev.muonium.nano;
 
+import dev.muonium.memory.ElementType;
 import dev.muonium.nano.GptConfig.Mlp;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What forward through a block keeps for backward; {@code n} rows. What can be had again by one cheap pass (normalized rows, the MLP's
- * activation, attention probabilities) is not kept.
+ * activation, attention probabilities) is not kept. All have the model's element type, but for the FP32 of every {@code rstd} and {@code lse}.
  *
  * @param middle residual stream behind attention, {@code n × dModel}
  * @param output residual stream behind the MLP, {@code n × dModel}
@@ -37,21 +38,21 @@ record BlockActivations(
         @Nullable MemorySegment gate,
         MemorySegment up) {
 
-    static BlockActivations allocate(OwnedTensors memory, GptConfig config, int layer, long n) {
+    static BlockActivations allocate(OwnedTensors memory, GptConfig config, ElementType type, int layer, long n) {
         String block = "blocks." + layer + ".";
         return new BlockActivations(
-                memory.activations(block + "middle", n, config.dModel()),
-                memory.activations(block + "output", n, config.dModel()),
-                memory.activations(block + "attention rstd", n, 1),
-                memory.activations(block + "mlp rstd", n, 1),
-                memory.activations(block + "q", n, config.queryWidth()),
-                memory.activations(block + "q rstd", n, config.heads()),
-                memory.activations(block + "k", n, config.keyWidth()),
-                memory.activations(block + "k rstd", n, config.kvHeads()),
-                memory.activations(block + "v", n, config.keyWidth()),
-                memory.activations(block + "o", n, config.queryWidth()),
-                memory.activations(block + "lse", n, config.heads()),
-                config.mlp() == Mlp.GATED ? memory.activations(block + "gate", n, config.mlpWidth()) : null,
-                memory.activations(block + "up", n, config.mlpWidth()));
+                memory.activations(block + "middle", type, n, config.dModel()),
+                memory.activations(block + "output", type, n, config.dModel()),
+                memory.activations(block + "attention rstd", ElementType.F32, n, 1),
+                memory.activations(block + "mlp rstd", ElementType.F32, n, 1),
+                memory.activations(block + "q", type, n, config.queryWidth()),
+                memory.activations(block + "q rstd", ElementType.F32, n, config.heads()),
+                memory.activations(block + "k", type, n, config.keyWidth()),
+                memory.activations(block + "k rstd", ElementType.F32, n, config.kvHeads()),
+                memory.activations(block + "v", type, n, config.keyWidth()),
+                memory.activations(block + "o", type, n, config.queryWidth()),
+                memory.activations(block + "lse", ElementType.F32, n, config.heads()),
+                config.mlp() == Mlp.GATED ? memory.activations(block + "gate", type, n, config.mlpWidth()) : null,
+                memory.activations(block + "up", type, n, config.mlpWidth()));
     }
 }

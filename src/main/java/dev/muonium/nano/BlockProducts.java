@@ -1,6 +1,7 @@
 package dev.muonium.nano;
 
 import dev.muonium.device.Device;
+import dev.muonium.memory.ElementType;
 
 /** The matrix products of a block; all blocks of a model share them, for they have the same shapes. */
 record BlockProducts(
@@ -21,27 +22,29 @@ record BlockProducts(
         TiledProduct upGradient,
         TiledProduct downGradient) {
 
-    static BlockProducts of(Device device, GptConfig config, RowTiles tiles, long rows) {
+    static BlockProducts of(
+            Device device, GptConfig config, Precision precision, Grain grain, RowTiles tiles, long rows) {
+        ElementType type = precision.compute();
         int d = config.dModel();
         int f = config.mlpWidth();
         int q = config.queryWidth();
         int kv = config.keyWidth();
         return new BlockProducts(
-                RowProduct.forward(device, tiles, q, d),
-                RowProduct.forward(device, tiles, kv, d),
-                RowProduct.forwardAdding(device, tiles, d, q),
-                RowProduct.forward(device, tiles, f, d),
-                RowProduct.forwardAdding(device, tiles, d, f),
-                RowProduct.backward(device, tiles, d, f),
-                RowProduct.backward(device, tiles, f, d),
-                RowProduct.backwardAdding(device, tiles, f, d),
-                RowProduct.backward(device, tiles, d, q),
-                RowProduct.backward(device, tiles, q, d),
-                RowProduct.backwardAdding(device, tiles, kv, d),
-                TiledProduct.weightGradient(device, q, d, rows),
-                TiledProduct.weightGradient(device, kv, d, rows),
-                TiledProduct.weightGradient(device, d, q, rows),
-                TiledProduct.weightGradient(device, f, d, rows),
-                TiledProduct.weightGradient(device, d, f, rows));
+                RowProduct.forward(device, type, tiles, q, d),
+                RowProduct.forward(device, type, tiles, kv, d),
+                RowProduct.forwardAdding(device, type, tiles, d, q),
+                RowProduct.forward(device, type, tiles, f, d),
+                RowProduct.forwardAdding(device, type, tiles, d, f),
+                RowProduct.backward(device, type, tiles, d, f),
+                RowProduct.backward(device, type, tiles, f, d),
+                RowProduct.backwardAdding(device, type, tiles, f, d),
+                RowProduct.backward(device, type, tiles, d, q),
+                RowProduct.backward(device, type, tiles, q, d),
+                RowProduct.backwardAdding(device, type, tiles, kv, d),
+                TiledProduct.weightGradient(device, grain, precision, q, d, rows),
+                TiledProduct.weightGradient(device, grain, precision, kv, d, rows),
+                TiledProduct.weightGradient(device, grain, precision, d, q, rows),
+                TiledProduct.weightGradient(device, grain, precision, f, d, rows),
+                TiledProduct.weightGradient(device, grain, precision, d, f, rows));
     }
 }

@@ -10,14 +10,10 @@ import dev.muonium.memory.Shape;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Causal grouped-query attention: {@code O = softmax(Q·Kᵀ/√headDim)·V} for each query head, where {@code heads/kvHeads} of them
- * share a key and value head.
- *
- * <p>One task is a key and value head of one sequence with all its queries, which it takes in blocks of rows; a block is multiplied only with the
- * keys that it may see. No array of {@code context × context} exists: a worker has the scores of one block, and backward computes them
- * again from the logarithm of each row's sum that forward left.
+ * Attention made of matrix products, in FP32. One task is a key and value head of one sequence with all its queries, which it takes in blocks of
+ * rows; a block is multiplied only with the keys that it may see, and a worker has the scores of one block.
  */
-final class CausalAttention {
+final class CausalAttention implements Attention {
     /** Queries of a block. */
     private static final int BLOCK = 64;
 
@@ -100,8 +96,8 @@ final class CausalAttention {
         return segments;
     }
 
-    /** Tasks of a batch; the same for both directions. */
-    int tasks(int sequences) {
+    @Override
+    public int tasks(int sequences) {
         return sequences * kvHeads;
     }
 
@@ -110,18 +106,11 @@ final class CausalAttention {
         return ((long) sequence * kvHeads * group + head) * context;
     }
 
-    /**
-     * {@code o ← attention(q, k, v)}.
-     *
-     * @param q queries, {@code rows × heads × headDim}
-     * @param k keys, {@code rows × kvHeads × headDim}
-     * @param v values, as {@code k}
-     * @param o as {@code q}
-     * @param lse gets the logarithm of each row's sum, {@code sequences × heads × context}
-     */
-    void forward(
+    @Override
+    public void forward(
             int task,
             int worker,
+            int sequences,
             MemorySegment q,
             MemorySegment k,
             MemorySegment v,
@@ -150,15 +139,11 @@ final class CausalAttention {
         }
     }
 
-    /**
-     * {@code dq, dk, dv} from {@code dO}.
-     *
-     * @param lse what forward left
-     * @param delta {@code Σ o·dO} per head and row, {@code sequences × heads × context}
-     */
-    void backward(
+    @Override
+    public void backward(
             int task,
             int worker,
+            int sequences,
             MemorySegment q,
             MemorySegment k,
             MemorySegment v,

@@ -5,24 +5,26 @@ import dev.muonium.device.Matmul;
 import dev.muonium.device.MatmulSpec;
 import dev.muonium.device.NetworkKernels;
 import dev.muonium.device.Workers;
+import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
-import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Segments;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
 import dev.muonium.nano.GptConfig.Mlp;
 import dev.muonium.optim.ParameterKind;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 
 /**
- * The reference GPT of {@link GptConfig}: FP32 weights, gradients and activations off the heap, forward and backward.
+ * The reference GPT of {@link GptConfig}: weights, gradients and activations off the heap in the element types of a {@link Precision}, forward
+ * and backward, on the CPU or a GPU.
  *
  * <p>Everything is allocated when it is made; forward and backward allocate nothing. All work is cut into tasks whose borders depend on shapes
- * alone, so results are the same bits with any number of threads.
+ * alone, so results are the same bits with any number of threads. On a GPU a batch is put into the stream as a whole, forward and backward; the
+ * host waits once, for the losses.
  *
  * <p>Owns its memory and frees it in {@link #close()}. Not thread-safe.
  */
@@ -30,53 +32,75 @@ public final class Gpt implements AutoCloseable {
     /** Parts of the vocabulary, each of which one task adds gradients to. */
     private static final int VOCABULARY_PARTS = 16;
 
+    private final Device device;
     private final GptConfig config;
+    private final Precision precision;
+    private final ElementType type;
     private final int batch;
     private final int rows;
+    private final Grain grain;
     private final Workers workers;
     private final NetworkKernels kernels;
     private final OwnedTensors memory;
-    private final List<GptParameter> parameters;
+    private final GptTensors tensors;
+    private final SharedActivations shared;
     private final MemorySegment embedding;
     private final MemorySegment embeddingGradient;
     private final MemorySegment head;
     private final MemorySegment headGradient;
     private final RowTiles tiles;
-    private final MemorySegment tokens;
-    private final MemorySegment embedded;
-    private final MemorySegment embeddedRstd;
-    private final MemorySegment lastRstd;
-    private final SharedActivations shared;
-    private final CausalAttention attention;
+    private final Attention attention;
     private final GptBlock[] blocks;
     private final LossHead lossHead;
     private final Matmul oneRowOfLogits;
-    private final MemorySegment rowOfLogits;
     private final float eps;
     private boolean closed;
+
+    /** A model in the precision that suits the device; see {@link #Gpt(Device, GptConfig, int, Precision, long)}. */
+    public Gpt(Device device, GptConfig config, int batch, long seed) {
+        this(device, config, batch, PrecisionChoice.AUTO.on(device), seed);
+    }
 
     /**
      * Allocates and initializes a model.
      *
      * @param device where it lives and runs; outlives it
      * @param batch sequences of {@code config.context()} tokens that it takes at a time
+     * @param precision the types of weights, gradients and activations
      * @param seed of the initial weights
+     * @throws IllegalArgumentException if the device cannot compute such a model; one sentence says why
      */
-    public Gpt(Device device, GptConfig config, int batch, long seed) {
+    public Gpt(Device device, GptConfig config, int batch, Precision precision, long seed) {
+        this(device, config, batch, precision, seed, Grain.of(device));
+    }
+
+    Gpt(Device device, GptConfig config, int batch, Precision precision, long seed, Grain grain) {
         if (batch < 1 || (long) batch * config.context() > Integer.MAX_VALUE) {
             throw new IllegalArgumentException("batch is " + batch + "; it must be at least 1, and " + config.context()
                     + " times it at most " + Integer.MAX_VALUE);
         }
+        precision.requireOn(device);
+        if (grain == Grain.WHOLE) {
+            FusedAttention.requireHeadDim(config);
+        }
+        this.device = device;
         this.config = config;
+        this.precision = precision;
+        this.type = precision.compute();
         this.batch = batch;
         this.rows = batch * config.context();
+        this.grain = grain;
         this.workers = device.workers();
         this.kernels = device.networkKernels();
         this.eps = (float) config.normEps();
-        this.tiles = RowTiles.of(config.context());
+        this.tiles = RowTiles.of(grain, config.context(), batch);
         this.memory = new OwnedTensors(device);
         try {
-            this.parameters = allocateParameters(seed);
+            this.tensors = GptTensors.allocate(memory, config, batch, precision, grain);
+            this.shared = tensors.shared();
+            List<GptParameter> parameters = tensors.parameters();
+            InitialWeights.fill(device, config, parameters, seed);
+            tensors.rotaryTable().copyFrom(rotaryTable());
             this.embedding = parameters.getFirst().weights().segment();
             this.embeddingGradient = parameters.getFirst().gradient().segment();
             this.head = config.weightTied()
@@ -85,78 +109,65 @@ public final class Gpt implements AutoCloseable {
             this.headGradient = config.weightTied()
                     ? embeddingGradient
                     : parameters.getLast().gradient().segment();
-            this.tokens = memory.tensor(Purpose.DATA, "tokens", ElementType.I32, Shape.of(rows))
-                    .segment();
-            this.embedded = memory.activations("embedded", rows, config.dModel());
-            this.embeddedRstd = memory.activations("embedded rstd", rows, 1);
-            this.lastRstd = memory.activations("last rstd", rows, 1);
-            this.shared = SharedActivations.allocate(memory, config, rows);
-            this.attention = new CausalAttention(device, memory, config);
-            this.blocks = buildBlocks(device);
-            this.lossHead = new LossHead(device, memory, config, rows);
-            this.oneRowOfLogits = device.matmul(MatmulSpec.f32(false, true, 1, config.vocab(), config.dModel()));
-            this.rowOfLogits = memory.activations("logits of a row", 1, config.vocab());
+            this.attention = grain == Grain.WHOLE
+                    ? new FusedAttention(device, config, precision)
+                    : new CausalAttention(device, memory, config);
+            this.blocks = buildBlocks();
+            this.lossHead = new LossHead(device, config, precision, grain, tensors.head(), hostLosses(), rows);
+            this.oneRowOfLogits = device.matmul(
+                    MatmulSpec.dense(type, ElementType.F32, false, true, 1, config.vocab(), config.dModel()));
         } catch (RuntimeException e) {
             memory.close();
             throw e;
         }
     }
 
-    private List<GptParameter> allocateParameters(long seed) {
-        List<GptParameter> list = new ArrayList<>();
-        for (ParameterDescription description : config.parameters()) {
-            String name = description.name();
-            Tensor weights = memory.tensor(Purpose.WEIGHTS, name, ElementType.F32, description.shape());
-            Tensor gradient =
-                    memory.tensor(Purpose.GRADIENTS, "gradient of " + name, ElementType.F32, description.shape());
-            InitialWeights.fill(workers, weights, InitialWeights.deviation(description, config), seed, list.size());
-            list.add(new GptParameter(description, weights, gradient));
-        }
-        return List.copyOf(list);
+    private MemorySegment hostLosses() {
+        return memory.staging(device, "losses on the host", ElementType.F64, Shape.of(rows));
     }
 
-    private GptBlock[] buildBlocks(Device device) {
-        BlockProducts products = BlockProducts.of(device, config, tiles, rows);
-        MemorySegment rotaryTable = rotaryTable();
+    private GptBlock[] buildBlocks() {
+        BlockProducts products = BlockProducts.of(device, config, precision, grain, tiles, rows);
         Iterator<MemorySegment> weights = matrices(false);
         Iterator<MemorySegment> gradients = matrices(true);
         boolean gated = config.mlp() == Mlp.GATED;
         GptBlock[] built = new GptBlock[config.layers()];
-        MemorySegment input = embedded;
+        MemorySegment input = tensors.embedded();
         for (int layer = 0; layer < built.length; layer++) {
             built[layer] = new GptBlock(
-                    kernels,
+                    device,
+                    type,
                     config,
                     input,
                     BlockWeights.take(weights, gated),
                     BlockWeights.take(gradients, gated),
                     products,
                     attention,
-                    BlockActivations.allocate(memory, config, layer, rows),
+                    tensors.blocks().get(layer),
                     shared,
-                    rotaryTable);
+                    tensors.rotaryTable().segment());
             input = built[layer].output();
         }
         return built;
     }
 
     private Iterator<MemorySegment> matrices(boolean gradients) {
-        return parameters.stream()
+        return tensors.parameters().stream()
                 .filter(p -> p.description().kind() == ParameterKind.MATRIX)
                 .map(p -> (gradients ? p.gradient() : p.weights()).segment())
                 .iterator();
     }
 
     /** Per position the cosines, then the sines, of the angles {@code position / base^(2i / headDim)}. */
-    private MemorySegment rotaryTable() {
+    private float[] rotaryTable() {
         int half = config.headDim() / 2;
-        MemorySegment table = memory.activations("rotary table", config.context(), config.headDim());
+        float[] table = new float[Math.multiplyExact(config.context(), config.headDim())];
         for (int position = 0; position < config.context(); position++) {
             for (int i = 0; i < half; i++) {
                 double angle = position * Math.pow(config.ropeBase(), -(double) i / half);
-                long at = (long) position * config.headDim() + i;
-                table.setAtIndex(ValueLayout.JAVA_FLOAT, at, (float) Math.cos(angle));
-                table.setAtIndex(ValueLayout.JAVA_FLOAT, at + half, (float) Math.sin(angle));
+                int at = position * config.headDim() + i;
+                table[at] = (float) Math.cos(angle);
+                table[at + half] = (float) Math.sin(angle);
             }
         }
         return table;
@@ -167,6 +178,11 @@ public final class Gpt implements AutoCloseable {
         return config;
     }
 
+    /** The element types of weights, gradients and activations. */
+    public Precision precision() {
+        return precision;
+    }
+
     /** Sequences of a batch. */
     public int batch() {
         return batch;
@@ -174,15 +190,17 @@ public final class Gpt implements AutoCloseable {
 
     /** Every parameter, in the order of {@link GptConfig#parameters()}. */
     public List<GptParameter> parameters() {
-        return parameters;
+        return tensors.parameters();
     }
 
     /** Sets all gradients to 0. */
     public void zeroGradients() {
         requireOpen();
-        workers.run(
-                parameters.size(),
-                (task, worker) -> parameters.get(task).gradient().segment().fill((byte) 0));
+        DeviceMemory on = device.memory();
+        workers.run(tensors.parameters().size(), (task, worker) -> {
+            Tensor gradient = tensors.parameters().get(task).gradient();
+            on.zero(gradient.segment(), 0, gradient.byteSize());
+        });
     }
 
     /**
@@ -190,12 +208,12 @@ public final class Gpt implements AutoCloseable {
      *
      * @param input {@code batch × context} tokens (I32)
      * @param targets the token that follows each (I32)
-     * @throws dev.muonium.NativeException if a token is not from 0 to {@code vocab - 1}
+     * @throws IllegalArgumentException if a token is not from 0 to {@code vocab - 1}
      */
     public double loss(MemorySegment input, MemorySegment targets) {
         takeBatch(input, targets);
         forward(batch);
-        return lossHead.loss(shared.normalized(), head, targets);
+        return lossHead.loss(shared.normalized(), head, tensors.targets());
     }
 
     /**
@@ -206,10 +224,10 @@ public final class Gpt implements AutoCloseable {
     public double lossAndGradients(MemorySegment input, MemorySegment targets, double gradientScale) {
         takeBatch(input, targets);
         forward(batch);
-        double loss = lossHead.lossAndGradients(
-                shared.normalized(), head, targets, gradientScale, shared.normalizedGradient(), headGradient);
+        lossHead.gradients(
+                shared.normalized(), head, tensors.targets(), gradientScale, shared.normalizedGradient(), headGradient);
         backward();
-        return loss;
+        return lossHead.meanLoss();
     }
 
     /**
@@ -223,12 +241,17 @@ public final class Gpt implements AutoCloseable {
             throw new IllegalArgumentException("the text has no token; a prediction needs at least one");
         }
         int known = Math.min(text.length, config.context());
-        // Attention is causal: what stands behind the text changes nothing before it.
-        tokens.fill((byte) 0);
-        MemorySegment.copy(text, text.length - known, tokens, ValueLayout.JAVA_INT, 0, known);
+        try (Arena arena = Arena.ofConfined()) {
+            // Attention is causal: what stands behind the text changes nothing before it.
+            MemorySegment host = arena.allocate(ValueLayout.JAVA_INT, config.context());
+            MemorySegment.copy(text, text.length - known, host, ValueLayout.JAVA_INT, 0, known);
+            requireTokens("token", host, config.context());
+            device.memory().copyIn(host, 0, tensors.tokens(), 0, host.byteSize());
+        }
         forward(1);
-        oneRowOfLogits.run(0, shared.normalized(), (known - 1L) * config.dModel(), head, 0, rowOfLogits, 0);
-        float[] logits = rowOfLogits.toArray(ValueLayout.JAVA_FLOAT);
+        Tensor row = tensors.head().rowOfLogits();
+        oneRowOfLogits.run(0, shared.normalized(), (known - 1L) * config.dModel(), head, 0, row.segment(), 0);
+        float[] logits = row.toFloatArray();
         if (config.softCap() > 0) {
             for (int i = 0; i < logits.length; i++) {
                 logits[i] = (float) (config.softCap() * Math.tanh(logits[i] / config.softCap()));
@@ -243,37 +266,38 @@ public final class Gpt implements AutoCloseable {
         int attentionTasks = attention.tasks(sequences);
         workers.run(rowTasks, (task, worker) -> {
             long begin = tiles.begin(task);
-            embed(begin, tiles.rows(task));
-            blocks[0].forwardToAttention(worker, begin, tiles.rows(task));
+            embed(begin, tiles.rows(task, sequences));
+            blocks[0].forwardToAttention(worker, begin, tiles.rows(task, sequences));
         });
         for (int layer = 0; layer < blocks.length; layer++) {
             GptBlock block = blocks[layer];
             GptBlock next = layer + 1 < blocks.length ? blocks[layer + 1] : null;
-            workers.run(attentionTasks, block::forwardAttention);
+            workers.run(attentionTasks, (task, worker) -> block.forwardAttention(task, worker, sequences));
             workers.run(rowTasks, (task, worker) -> {
                 long begin = tiles.begin(task);
-                block.forwardFromAttention(worker, begin, tiles.rows(task));
+                block.forwardFromAttention(worker, begin, tiles.rows(task, sequences));
                 if (next != null) {
-                    next.forwardToAttention(worker, begin, tiles.rows(task));
+                    next.forwardToAttention(worker, begin, tiles.rows(task, sequences));
                 } else {
                     kernels.rmsNorm(
-                            ElementType.F32,
+                            type,
                             block.output(),
                             shared.normalized(),
-                            lastRstd,
+                            tensors.lastRstd(),
                             eps,
                             config.dModel(),
                             begin,
-                            begin + tiles.rows(task));
+                            begin + tiles.rows(task, sequences));
                 }
             });
         }
     }
 
-    private void embed(long begin, int count) {
-        kernels.gatherRows(
-                ElementType.F32, embedding, tokens, embedded, config.vocab(), config.dModel(), begin, begin + count);
-        kernels.rmsNorm(ElementType.F32, embedded, embedded, embeddedRstd, eps, config.dModel(), begin, begin + count);
+    private void embed(long begin, long count) {
+        MemorySegment embedded = tensors.embedded();
+        long end = begin + count;
+        kernels.gatherRows(type, embedding, tensors.tokens(), embedded, config.vocab(), config.dModel(), begin, end);
+        kernels.rmsNorm(type, embedded, embedded, tensors.embeddedRstd(), eps, config.dModel(), begin, end);
     }
 
     /** From the gradient of the normalized last rows, in {@code shared.normalizedGradient}. */
@@ -282,26 +306,27 @@ public final class Gpt implements AutoCloseable {
         workers.run(rowTasks, (task, worker) -> {
             long begin = tiles.begin(task);
             kernels.rmsNormBackward(
-                    ElementType.F32,
+                    type,
                     shared.normalizedGradient(),
                     blocks[blocks.length - 1].output(),
-                    lastRstd,
+                    tensors.lastRstd(),
                     null,
                     shared.gradient(),
                     config.dModel(),
                     begin,
-                    begin + tiles.rows(task));
+                    begin + tiles.rows(task, batch));
         });
         for (int layer = blocks.length - 1; layer >= 0; layer--) {
             GptBlock block = blocks[layer];
             workers.run(
-                    rowTasks, (task, worker) -> block.backwardToAttention(worker, tiles.begin(task), tiles.rows(task)));
+                    rowTasks,
+                    (task, worker) -> block.backwardToAttention(worker, tiles.begin(task), tiles.rows(task, batch)));
             workers.run(
                     block.attentionAndOuterTasks(batch),
                     (task, worker) -> block.attentionAndOuterGradients(task, worker, batch));
             workers.run(
                     rowTasks,
-                    (task, worker) -> block.backwardFromAttention(worker, tiles.begin(task), tiles.rows(task)));
+                    (task, worker) -> block.backwardFromAttention(worker, tiles.begin(task), tiles.rows(task, batch)));
             workers.run(block.innerTasks(), block::innerGradients);
         }
         embeddingBackward(rowTasks);
@@ -311,38 +336,55 @@ public final class Gpt implements AutoCloseable {
         MemorySegment raw = shared.normalized();
         workers.run(rowTasks, (task, worker) -> {
             long begin = tiles.begin(task);
-            long end = begin + tiles.rows(task);
-            kernels.gatherRows(ElementType.F32, embedding, tokens, raw, config.vocab(), config.dModel(), begin, end);
+            long end = begin + tiles.rows(task, batch);
+            kernels.gatherRows(type, embedding, tensors.tokens(), raw, config.vocab(), config.dModel(), begin, end);
             kernels.rmsNormBackward(
-                    ElementType.F32,
+                    type,
                     shared.gradient(),
                     raw,
-                    embeddedRstd,
+                    tensors.embeddedRstd(),
                     null,
                     shared.gradient(),
                     config.dModel(),
                     begin,
                     end);
         });
+        int parts = grain == Grain.WHOLE ? 1 : VOCABULARY_PARTS;
         workers.run(
-                VOCABULARY_PARTS,
+                parts,
                 (task, worker) -> kernels.scatterAddRows(
-                        ElementType.F32,
+                        type,
                         shared.gradient(),
-                        tokens,
+                        tensors.tokens(),
                         rows,
                         embeddingGradient,
-                        ElementType.F32,
+                        precision.gradients(),
                         config.dModel(),
-                        (long) task * config.vocab() / VOCABULARY_PARTS,
-                        (task + 1L) * config.vocab() / VOCABULARY_PARTS));
+                        (long) task * config.vocab() / parts,
+                        (task + 1L) * config.vocab() / parts));
     }
 
-    private void takeBatch(MemorySegment input, MemorySegment targets) {
+    private void takeBatch(MemorySegment input, MemorySegment following) {
         requireOpen();
         Segments.requireOffHeap("tokens", input, ElementType.I32, rows);
-        Segments.requireOffHeap("targets", targets, ElementType.I32, rows);
-        MemorySegment.copy(input, 0, tokens, 0, tokens.byteSize());
+        Segments.requireOffHeap("targets", following, ElementType.I32, rows);
+        requireTokens("token", input, rows);
+        requireTokens("target", following, rows);
+        long tokenBytes = (long) rows * ElementType.I32.byteSize();
+        DeviceMemory on = device.memory();
+        on.copyIn(input, 0, tensors.tokens(), 0, tokenBytes);
+        on.copyIn(following, 0, tensors.targets(), 0, tokenBytes);
+    }
+
+    /** Kernels index with tokens, and on a GPU nobody could look at them any more. */
+    private void requireTokens(String what, MemorySegment tokens, long count) {
+        for (long i = 0; i < count; i++) {
+            int token = tokens.getAtIndex(ValueLayout.JAVA_INT, i);
+            if (token < 0 || token >= config.vocab()) {
+                throw new IllegalArgumentException(
+                        what + " " + i + " is " + token + "; it must be from 0 to " + (config.vocab() - 1));
+            }
+        }
     }
 
     private void requireOpen() {

@@ -1,45 +1,52 @@
 package dev.muonium.nano;
 
+import dev.muonium.device.Device;
 import dev.muonium.device.NetworkKernels;
+import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
 /**
  * One block: {@code middle = input + attention(norm(input))}, {@code output = middle + mlp(norm(middle))}.
  *
  * <p>All but attention treats rows one by one, and is done here for a tile of rows at a time, so that what one step leaves is still in the
- * cache when the next one needs it.
+ * cache when the next one needs it. (On a GPU a tile is all rows.)
  */
 final class GptBlock {
     private final NetworkKernels kernels;
+    private final DeviceMemory memory;
+    private final ElementType type;
     private final GptConfig config;
     private final MemorySegment input;
     private final BlockWeights weights;
     private final BlockWeights gradients;
     private final BlockProducts products;
-    private final CausalAttention attention;
+    private final Attention attention;
     private final BlockActivations own;
     private final SharedActivations shared;
     private final MemorySegment rotaryTable;
     private final float eps;
 
     /**
+     * @param type of weights and activations
      * @param input the residual stream before the block, {@code n × dModel}
      * @param rotaryTable {@code context × headDim}
      */
     GptBlock(
-            NetworkKernels kernels,
+            Device device,
+            ElementType type,
             GptConfig config,
             MemorySegment input,
             BlockWeights weights,
             BlockWeights gradients,
             BlockProducts products,
-            CausalAttention attention,
+            Attention attention,
             BlockActivations own,
             SharedActivations shared,
             MemorySegment rotaryTable) {
-        this.kernels = kernels;
+        this.kernels = device.networkKernels();
+        this.memory = device.memory();
+        this.type = type;
         this.config = config;
         this.input = input;
         this.weights = weights;
@@ -61,12 +68,12 @@ final class GptBlock {
     void forwardToAttention(int worker, long begin, int rows) {
         long end = begin + rows;
         MemorySegment x = shared.normalized();
-        kernels.rmsNorm(ElementType.F32, input, x, own.attentionRstd(), eps, config.dModel(), begin, end);
+        kernels.rmsNorm(type, input, x, own.attentionRstd(), eps, config.dModel(), begin, end);
         products.q().run(worker, x, weights.q(), own.q(), begin, rows);
         products.kv().run(worker, x, weights.k(), own.k(), begin, rows);
         products.kv().run(worker, x, weights.v(), own.v(), begin, rows);
         kernels.rotaryNorm(
-                ElementType.F32,
+                type,
                 own.q(),
                 own.qRstd(),
                 rotaryTable,
@@ -77,7 +84,7 @@ final class GptBlock {
                 begin,
                 end);
         kernels.rotaryNorm(
-                ElementType.F32,
+                type,
                 own.k(),
                 own.kRstd(),
                 rotaryTable,
@@ -90,8 +97,8 @@ final class GptBlock {
     }
 
     /** One task of attention. */
-    void forwardAttention(int task, int worker) {
-        attention.forward(task, worker, own.q(), own.k(), own.v(), own.o(), own.lse());
+    void forwardAttention(int task, int worker, int sequences) {
+        attention.forward(task, worker, sequences, own.q(), own.k(), own.v(), own.o(), own.lse());
     }
 
     /** What follows attention, for a tile of rows. */
@@ -100,20 +107,14 @@ final class GptBlock {
         MemorySegment x = shared.normalized();
         copyRows(input, own.middle(), begin, rows);
         products.outAdding().run(worker, own.o(), weights.out(), own.middle(), begin, rows);
-        kernels.rmsNorm(ElementType.F32, own.middle(), x, own.mlpRstd(), eps, config.dModel(), begin, end);
+        kernels.rmsNorm(type, own.middle(), x, own.mlpRstd(), eps, config.dModel(), begin, end);
         products.up().run(worker, x, weights.up(), own.up(), begin, rows);
         if (weights.gate() != null && own.gate() != null) {
             products.up().run(worker, x, weights.gate(), own.gate(), begin, rows);
             kernels.swiglu(
-                    ElementType.F32,
-                    own.gate(),
-                    own.up(),
-                    shared.hidden(),
-                    begin * config.mlpWidth(),
-                    end * config.mlpWidth());
+                    type, own.gate(), own.up(), shared.hidden(), begin * config.mlpWidth(), end * config.mlpWidth());
         } else {
-            kernels.relu2(
-                    ElementType.F32, own.up(), shared.hidden(), begin * config.mlpWidth(), end * config.mlpWidth());
+            kernels.relu2(type, own.up(), shared.hidden(), begin * config.mlpWidth(), end * config.mlpWidth());
         }
         copyRows(own.middle(), own.output(), begin, rows);
         products.downAdding().run(worker, shared.hidden(), weights.down(), own.output(), begin, rows);
@@ -130,17 +131,16 @@ final class GptBlock {
         MemorySegment dx = shared.normalizedGradient();
         products.backThroughDown().run(worker, shared.gradient(), weights.down(), shared.hidden(), begin, rows);
         if (weights.gate() != null && own.gate() != null) {
-            kernels.swigluBackward(ElementType.F32, own.gate(), own.up(), shared.hidden(), from, to);
+            kernels.swigluBackward(type, own.gate(), own.up(), shared.hidden(), from, to);
             products.backThroughUp().run(worker, own.up(), weights.up(), dx, begin, rows);
             products.backThroughUpAdding().run(worker, own.gate(), weights.gate(), dx, begin, rows);
         } else {
-            kernels.relu2Backward(ElementType.F32, own.up(), shared.hidden(), from, to);
+            kernels.relu2Backward(type, own.up(), shared.hidden(), from, to);
             products.backThroughUp().run(worker, own.up(), weights.up(), dx, begin, rows);
         }
-        kernels.rmsNorm(
-                ElementType.F32, own.middle(), shared.normalized(), own.mlpRstd(), eps, config.dModel(), begin, end);
+        kernels.rmsNorm(type, own.middle(), shared.normalized(), own.mlpRstd(), eps, config.dModel(), begin, end);
         kernels.rmsNormBackward(
-                ElementType.F32,
+                type,
                 dx,
                 own.middle(),
                 own.mlpRstd(),
@@ -151,7 +151,7 @@ final class GptBlock {
                 end);
         products.backThroughOut().run(worker, shared.middleGradient(), weights.out(), shared.oGradient(), begin, rows);
         kernels.headDots(
-                ElementType.F32,
+                type,
                 own.o(),
                 shared.oGradient(),
                 shared.oDots(),
@@ -179,6 +179,7 @@ final class GptBlock {
             attention.backward(
                     left,
                     worker,
+                    sequences,
                     own.q(),
                     own.k(),
                     own.v(),
@@ -216,7 +217,7 @@ final class GptBlock {
         long end = begin + rows;
         MemorySegment dx = shared.normalizedGradient();
         kernels.rotaryNormBackward(
-                ElementType.F32,
+                type,
                 own.q(),
                 own.qRstd(),
                 rotaryTable,
@@ -227,7 +228,7 @@ final class GptBlock {
                 begin,
                 end);
         kernels.rotaryNormBackward(
-                ElementType.F32,
+                type,
                 own.k(),
                 own.kRstd(),
                 rotaryTable,
@@ -240,10 +241,9 @@ final class GptBlock {
         products.backThroughQ().run(worker, shared.qGradient(), weights.q(), dx, begin, rows);
         products.backThroughKvAdding().run(worker, shared.kGradient(), weights.k(), dx, begin, rows);
         products.backThroughKvAdding().run(worker, shared.vGradient(), weights.v(), dx, begin, rows);
-        kernels.rmsNorm(
-                ElementType.F32, input, shared.normalized(), own.attentionRstd(), eps, config.dModel(), begin, end);
+        kernels.rmsNorm(type, input, shared.normalized(), own.attentionRstd(), eps, config.dModel(), begin, end);
         kernels.rmsNormBackward(
-                ElementType.F32,
+                type,
                 dx,
                 input,
                 own.attentionRstd(),
@@ -276,7 +276,7 @@ final class GptBlock {
     }
 
     private void copyRows(MemorySegment from, MemorySegment to, long begin, int rows) {
-        long rowBytes = (long) config.dModel() * ValueLayout.JAVA_FLOAT.byteSize();
-        MemorySegment.copy(from, begin * rowBytes, to, begin * rowBytes, rows * rowBytes);
+        long rowBytes = (long) config.dModel() * type.byteSize();
+        memory.copy(from, begin * rowBytes, to, begin * rowBytes, rows * rowBytes);
     }
 }

@@ -4,9 +4,8 @@ import dev.muonium.device.Device;
 import dev.muonium.device.MatmulSpec;
 import dev.muonium.device.NetworkKernels;
 import dev.muonium.device.Workers;
+import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
-import dev.muonium.memory.Purpose;
-import dev.muonium.memory.Shape;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -15,13 +14,12 @@ import java.lang.foreign.ValueLayout;
  * that the logits of all rows (201 kB each with a vocabulary of 50257) never exist together.
  */
 final class LossHead {
-    /** Logits of a chunk: 32 MiB of them. */
-    private static final long CHUNK_LOGITS = 8L << 20;
-
-    /** Rows of a task of the softmax. */
-    private static final int SOFTMAX_ROWS = 16;
+    /** Rows of a task of the softmax, where it is cut. */
+    static final int SOFTMAX_ROWS = 16;
 
     private final NetworkKernels kernels;
+    private final DeviceMemory memory;
+    private final ElementType type;
     private final Workers workers;
     private final int vocab;
     private final int dModel;
@@ -30,22 +28,27 @@ final class LossHead {
     private final int chunkRows;
     private final MemorySegment logits;
     private final MemorySegment losses;
+    private final MemorySegment hostLosses;
     private final Chunk full;
     private final Chunk tail;
 
     /** The products of a chunk of rows. */
     private final class Chunk {
         private final int rows;
+        private final int taskRows;
         private final TiledProduct logitsProduct;
         private final TiledProduct backward;
         private final TiledProduct weightGradient;
 
-        Chunk(Device device, int rows) {
+        Chunk(Device device, Precision precision, Grain grain, int rows) {
             this.rows = rows;
-            this.logitsProduct = new TiledProduct(device, MatmulSpec.f32(false, true, rows, vocab, dModel), 128, 1024);
-            this.backward = new TiledProduct(device, MatmulSpec.f32(false, false, rows, dModel, vocab), 64, 128);
-            this.weightGradient = new TiledProduct(
-                    device, MatmulSpec.f32(true, false, vocab, dModel, rows).accumulating(), 512, 512);
+            this.taskRows = grain == Grain.WHOLE ? rows : SOFTMAX_ROWS;
+            this.logitsProduct = new TiledProduct(
+                    device, grain, MatmulSpec.dense(type, type, false, true, rows, vocab, dModel), 128, 1024);
+            this.backward = new TiledProduct(
+                    device, grain, MatmulSpec.dense(type, type, false, false, rows, dModel, vocab), 64, 128);
+            MatmulSpec ofWeights = MatmulSpec.dense(type, precision.gradients(), true, false, vocab, dModel, rows);
+            this.weightGradient = new TiledProduct(device, grain, ofWeights.accumulating(), 512, 512);
         }
 
         void logits(MemorySegment x, MemorySegment w, long begin) {
@@ -58,22 +61,14 @@ final class LossHead {
             workers.run(
                     softmaxTasks(),
                     (task, worker) -> kernels.crossEntropy(
-                            ElementType.F32,
-                            logits,
-                            cap,
-                            targets,
-                            losses,
-                            begin,
-                            vocab,
-                            (long) task * SOFTMAX_ROWS,
-                            end(task)));
+                            type, logits, cap, targets, losses, begin, vocab, (long) task * taskRows, end(task)));
         }
 
         void lossAndGradient(MemorySegment targets, long begin, float scale) {
             workers.run(
                     softmaxTasks(),
                     (task, worker) -> kernels.crossEntropyBackward(
-                            ElementType.F32,
+                            type,
                             logits,
                             cap,
                             targets,
@@ -81,7 +76,7 @@ final class LossHead {
                             begin,
                             scale,
                             vocab,
-                            (long) task * SOFTMAX_ROWS,
+                            (long) task * taskRows,
                             end(task)));
         }
 
@@ -96,29 +91,40 @@ final class LossHead {
         }
 
         private int softmaxTasks() {
-            return (rows + SOFTMAX_ROWS - 1) / SOFTMAX_ROWS;
+            return (rows + taskRows - 1) / taskRows;
         }
 
         private long end(int task) {
-            return Math.min(rows, (task + 1L) * SOFTMAX_ROWS);
+            return Math.min(rows, (task + 1L) * taskRows);
         }
     }
 
-    /** @param rows of a whole batch */
-    LossHead(Device device, OwnedTensors memory, GptConfig config, int rows) {
+    /**
+     * @param hostLosses memory of the host for the loss of each row, FP64
+     * @param rows of a whole batch
+     */
+    LossHead(
+            Device device,
+            GptConfig config,
+            Precision precision,
+            Grain grain,
+            HeadActivations activations,
+            MemorySegment hostLosses,
+            int rows) {
         this.kernels = device.networkKernels();
+        this.memory = device.memory();
+        this.type = precision.compute();
         this.workers = device.workers();
         this.vocab = config.vocab();
         this.dModel = config.dModel();
         this.cap = (float) config.softCap();
         this.rows = rows;
-        long fitting = Math.max(SOFTMAX_ROWS, CHUNK_LOGITS / vocab / SOFTMAX_ROWS * SOFTMAX_ROWS);
-        this.chunkRows = (int) Math.min(rows, fitting);
-        this.logits = memory.activations("logits of a chunk", chunkRows, vocab);
-        this.losses = memory.tensor(Purpose.ACTIVATIONS, "losses", ElementType.F64, Shape.of(rows))
-                .segment();
-        this.full = new Chunk(device, chunkRows);
-        this.tail = rows % chunkRows == 0 ? full : new Chunk(device, rows % chunkRows);
+        this.chunkRows = activations.chunkRows();
+        this.logits = activations.logits();
+        this.losses = activations.losses();
+        this.hostLosses = hostLosses;
+        this.full = new Chunk(device, precision, grain, chunkRows);
+        this.tail = rows % chunkRows == 0 ? full : new Chunk(device, precision, grain, rows % chunkRows);
     }
 
     /** The mean loss of all rows, in nats. */
@@ -132,11 +138,11 @@ final class LossHead {
     }
 
     /**
-     * The mean loss, {@code dx} (overwritten) and {@code dw} (added to).
+     * {@code dx} (overwritten) and {@code dw} (added to); the loss stays on the device until {@link #meanLoss} asks for it.
      *
      * @param gradientScale what the gradient of the mean loss is multiplied by
      */
-    double lossAndGradients(
+    void gradients(
             MemorySegment x,
             MemorySegment w,
             MemorySegment targets,
@@ -150,17 +156,18 @@ final class LossHead {
             chunk.lossAndGradient(targets, begin, scale);
             chunk.gradients(x, w, dx, dw, begin);
         }
-        return meanLoss();
     }
 
     private Chunk chunkAt(int begin) {
         return rows - begin >= chunkRows ? full : tail;
     }
 
-    private double meanLoss() {
+    /** The mean loss of all rows that was computed last, in nats; waits for the device. */
+    double meanLoss() {
+        memory.copyOut(losses, 0, hostLosses, 0, (long) rows * ElementType.F64.byteSize());
         double sum = 0;
         for (long row = 0; row < rows; row++) {
-            sum += losses.getAtIndex(ValueLayout.JAVA_DOUBLE, row);
+            sum += hostLosses.getAtIndex(ValueLayout.JAVA_DOUBLE, row);
         }
         return sum / rows;
     }

@@ -1,5 +1,6 @@
 package dev.muonium.nano;
 
+import dev.muonium.device.Device;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -24,10 +25,16 @@ final class OwnedTensors implements AutoCloseable {
         return tensor;
     }
 
-    /** FP32 activations of {@code rows × cols}. */
-    MemorySegment activations(String name, long rows, long cols) {
-        return tensor(Purpose.ACTIVATIONS, name, ElementType.F32, Shape.of(rows, cols))
-                .segment();
+    /** Activations of {@code rows × cols}. */
+    MemorySegment activations(String name, ElementType type, long rows, long cols) {
+        return tensor(Purpose.ACTIVATIONS, name, type, Shape.of(rows, cols)).segment();
+    }
+
+    /** Memory of the host beside a device; see {@link dev.muonium.memory.DeviceMemory#allocateStaging}. */
+    MemorySegment staging(Device device, String name, ElementType type, Shape shape) {
+        Tensor tensor = device.memory().allocateStaging(Purpose.DATA, name, type, shape);
+        tensors.push(tensor);
+        return tensor.segment();
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.muonium.nano;
 
 import dev.muonium.nano.GptConfig.Mlp;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
@@ -98,12 +99,19 @@ public record Preset(String name, String tokenizer, GptConfig model, TrainConfig
                 keys.integer("momentum_warmup_steps", 300),
                 keys.real("clip", 1.0),
                 keys.flag("use_8bit_optim", true),
+                new PrecisionChoice(
+                        precision(keys, "precision"), precision(keys, "gradients"), keys.flag("master_weights", true)),
                 keys.integer("eval_every", 0),
                 keys.integer("eval_batches", 8),
                 keys.text("sample_prompt", "My fellow citizens, "),
                 keys.integer("sample_tokens", 200),
                 keys.real("sample_temperature", 0.8),
                 keys.integer("sample_top_k", 40));
+    }
+
+    private static PrecisionChoice.Type precision(PresetKeys keys, String key) {
+        return PrecisionChoice.Type.valueOf(
+                keys.choice(key, "auto", Set.of("auto", "f32", "bf16")).toUpperCase(Locale.ROOT));
     }
 
     private static void refuseWhatIsNotBuilt(PresetKeys keys) {

@@ -3,19 +3,29 @@ package dev.muonium.nano;
 import dev.muonium.device.Device;
 import dev.muonium.device.Matmul;
 import dev.muonium.device.MatmulSpec;
+import dev.muonium.memory.ElementType;
 import java.lang.foreign.MemorySegment;
 
 /**
  * {@code Y ← X·op(W)} (or {@code Y += X·op(W)}) for a tile of rows; X is {@code rows × inputs}, Y {@code rows × outputs}.
  */
 final class RowProduct {
+    private final ElementType type;
     private final RowTiles tiles;
     private final int outputs;
     private final int inputs;
     private final Matmul full;
     private final Matmul tail;
 
-    private RowProduct(Device device, RowTiles tiles, boolean transposed, int outputs, int inputs, boolean accumulate) {
+    private RowProduct(
+            Device device,
+            ElementType type,
+            RowTiles tiles,
+            boolean transposed,
+            int outputs,
+            int inputs,
+            boolean accumulate) {
+        this.type = type;
         this.tiles = tiles;
         this.outputs = outputs;
         this.inputs = inputs;
@@ -24,27 +34,27 @@ final class RowProduct {
     }
 
     /** {@code X·Wᵀ} with W of {@code outputs × inputs}: the way forward. */
-    static RowProduct forward(Device device, RowTiles tiles, int outputs, int inputs) {
-        return new RowProduct(device, tiles, true, outputs, inputs, false);
+    static RowProduct forward(Device device, ElementType type, RowTiles tiles, int outputs, int inputs) {
+        return new RowProduct(device, type, tiles, true, outputs, inputs, false);
     }
 
     /** {@code Y + X·Wᵀ}. */
-    static RowProduct forwardAdding(Device device, RowTiles tiles, int outputs, int inputs) {
-        return new RowProduct(device, tiles, true, outputs, inputs, true);
+    static RowProduct forwardAdding(Device device, ElementType type, RowTiles tiles, int outputs, int inputs) {
+        return new RowProduct(device, type, tiles, true, outputs, inputs, true);
     }
 
     /** {@code X·W} with W of {@code outputs × inputs}, where X is a gradient of {@code rows × outputs}: the way back. */
-    static RowProduct backward(Device device, RowTiles tiles, int outputs, int inputs) {
-        return new RowProduct(device, tiles, false, inputs, outputs, false);
+    static RowProduct backward(Device device, ElementType type, RowTiles tiles, int outputs, int inputs) {
+        return new RowProduct(device, type, tiles, false, inputs, outputs, false);
     }
 
     /** {@code Y + X·W}. */
-    static RowProduct backwardAdding(Device device, RowTiles tiles, int outputs, int inputs) {
-        return new RowProduct(device, tiles, false, inputs, outputs, true);
+    static RowProduct backwardAdding(Device device, ElementType type, RowTiles tiles, int outputs, int inputs) {
+        return new RowProduct(device, type, tiles, false, inputs, outputs, true);
     }
 
     private Matmul matmul(Device device, int rows, boolean transposed, boolean accumulate) {
-        MatmulSpec spec = MatmulSpec.f32(false, transposed, rows, outputs, inputs);
+        MatmulSpec spec = MatmulSpec.dense(type, type, false, transposed, rows, outputs, inputs);
         return device.matmul(accumulate ? spec.accumulating() : spec);
     }
 

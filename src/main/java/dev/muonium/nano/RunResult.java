@@ -11,10 +11,13 @@ import java.util.Map;
  * @param optimizerWorkspaceBytes what they need only during a step
  * @param optimizerStateBytesByOptimizer the state, by optimizer
  * @param weightsBytes parameters
+ * @param masterWeightsBytes FP32 copies of weights in bf16, which belong to the optimizer
  * @param gradientsBytes gradients
  * @param activationsBytes what forward keeps for backward, and gradients of activations
  * @param peakLedgerBytes the most that was allocated off the heap at any time
  * @param peakRssBytes the process's largest resident memory; -1 where the system does not tell
+ * @param peakDeviceBytes by how much the used memory of the GPU had grown at most since the device was opened, as the driver counts it: with
+ *     the libraries' own memory, and with other processes'; -1 on the CPU
  * @param tokensPerSecond tokens trained on per second of {@code stepMsMedian}
  * @param stepMsMedian median time of a step, in milliseconds
  * @param optimizerMsMedian median time of the optimizer within a step, in milliseconds
@@ -28,10 +31,12 @@ public record RunResult(
         long optimizerWorkspaceBytes,
         Map<String, Long> optimizerStateBytesByOptimizer,
         long weightsBytes,
+        long masterWeightsBytes,
         long gradientsBytes,
         long activationsBytes,
         long peakLedgerBytes,
         long peakRssBytes,
+        long peakDeviceBytes,
         double tokensPerSecond,
         double stepMsMedian,
         double optimizerMsMedian,

@@ -1,5 +1,6 @@
 package dev.muonium.nano;
 
+import dev.muonium.device.Device;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -26,12 +27,13 @@ public final class TextData implements AutoCloseable {
     private final Tensor validation;
 
     /**
+     * @param device beside which the tokens lie, in memory of the host; its ledger counts them
      * @param name how messages call the text, for example a quoted file name
      * @param text valid UTF-8, not changed afterwards
      * @param context tokens of a sequence
      * @throws IllegalArgumentException if it is not text, or one of its parts is shorter than a context and the token after it
      */
-    public TextData(Allocator allocator, Tokenizer tokenizer, String name, byte[] text, int context) {
+    public TextData(Device device, Tokenizer tokenizer, String name, byte[] text, int context) {
         TextFile.requireText(name, text);
         this.context = context;
         int split = (int) (text.length * TRAINING_PART);
@@ -44,6 +46,7 @@ public final class TextData implements AutoCloseable {
         int[] validationTokens = tokenizer.encode(validationText);
         requireLength(name, "the first nine tenths have ", trainingTokens.length);
         requireLength(name, "the last tenth, held out for validation, has ", validationTokens.length);
+        Allocator allocator = new StagingAllocator(device);
         this.training = store(allocator, "training tokens", tokenizer, trainingTokens);
         try {
             this.validation = store(allocator, "validation tokens", tokenizer, validationTokens);

@@ -5,7 +5,7 @@ import dev.muonium.device.Matmul;
 import dev.muonium.device.MatmulSpec;
 import java.lang.foreign.MemorySegment;
 
-/** A matrix product whose result is cut into tiles, one task each; the borders depend on the shape alone. */
+/** A matrix product whose result is cut into tiles (or is one), one task each; the borders depend on the shape alone. */
 final class TiledProduct {
     private static final int MULTIPLE = 16;
 
@@ -24,10 +24,10 @@ final class TiledProduct {
      * @param targetRows about how many rows a tile has at most
      * @param targetCols about how many columns a tile has at most
      */
-    TiledProduct(Device device, MatmulSpec whole, long targetRows, long targetCols) {
+    TiledProduct(Device device, Grain grain, MatmulSpec whole, long targetRows, long targetCols) {
         this.whole = whole;
-        this.tileRows = evenTile(whole.m(), targetRows);
-        this.tileCols = evenTile(whole.n(), targetCols);
+        this.tileRows = grain == Grain.WHOLE ? whole.m() : evenTile(whole.m(), targetRows);
+        this.tileCols = grain == Grain.WHOLE ? whole.n() : evenTile(whole.n(), targetCols);
         this.down = Math.toIntExact((whole.m() + tileRows - 1) / tileRows);
         this.across = Math.toIntExact((whole.n() + tileCols - 1) / tileCols);
         long lastRows = whole.m() - (down - 1) * tileRows;
@@ -39,9 +39,11 @@ final class TiledProduct {
     }
 
     /** The gradient of a matrix W of {@code outputs × inputs}: {@code dW += dYᵀ·X} over {@code rows} rows. */
-    static TiledProduct weightGradient(Device device, long outputs, long inputs, long rows) {
-        return new TiledProduct(
-                device, MatmulSpec.f32(true, false, outputs, inputs, rows).accumulating(), 128, 512);
+    static TiledProduct weightGradient(
+            Device device, Grain grain, Precision precision, long outputs, long inputs, long rows) {
+        MatmulSpec whole =
+                MatmulSpec.dense(precision.compute(), precision.gradients(), true, false, outputs, inputs, rows);
+        return new TiledProduct(device, grain, whole.accumulating(), 128, 512);
     }
 
     /** The extent of equal tiles of at most about {@code target}, in whole vectors. */

@@ -26,6 +26,7 @@ import dev.muonium.optim.Schedule;
  * @param momentumWarmupSteps over how many steps the momentum rises linearly
  * @param clip largest global norm of the gradient; 0 for no clipping
  * @param use8bitOptim whether both optimizers keep their state in 8 bits
+ * @param precision of weights, gradients and activations
  * @param evalEvery steps between two validations; 0 for one at the end only
  * @param evalBatches micro-batches of one validation
  * @param samplePrompt what a sample begins with
@@ -53,6 +54,7 @@ public record TrainConfig(
         int momentumWarmupSteps,
         double clip,
         boolean use8bitOptim,
+        PrecisionChoice precision,
         int evalEvery,
         int evalBatches,
         String samplePrompt,
@@ -126,6 +128,7 @@ public record TrainConfig(
                 momentumWarmupSteps,
                 clip,
                 eightBits,
+                precision,
                 evalEvery,
                 evalBatches,
                 samplePrompt,

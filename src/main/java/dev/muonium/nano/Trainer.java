@@ -11,6 +11,7 @@ import dev.muonium.optim.Optimizer;
 import dev.muonium.optim.Parameter;
 import dev.muonium.optim.StateFormat;
 import dev.muonium.optim.StepReport;
+import dev.muonium.optim.WeightRounding;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -33,6 +34,7 @@ public final class Trainer implements AutoCloseable {
     private final Device device;
     private final GptConfig model;
     private final TrainConfig training;
+    private final Precision precision;
     private final Tokenizer tokenizer;
     private final TextData data;
     private final OwnedTensors batches;
@@ -47,12 +49,13 @@ public final class Trainer implements AutoCloseable {
      *
      * @param tokenizer of the preset
      * @param data a text of the same tokens, in sequences of the model's context
-     * @throws IllegalArgumentException if tokenizer or text do not fit the model
+     * @throws IllegalArgumentException if tokenizer or text do not fit the model, or the device cannot compute in its precision
      */
     public Trainer(Device device, Preset preset, Tokenizer tokenizer, TextData data) {
         this.device = device;
         this.model = preset.model();
         this.training = preset.training();
+        this.precision = training.precision().on(device);
         this.tokenizer = tokenizer;
         this.data = data;
         if (tokenizer.vocab() != model.vocab()) {
@@ -63,7 +66,7 @@ public final class Trainer implements AutoCloseable {
             throw new IllegalArgumentException("the text is cut into sequences of " + data.context()
                     + " tokens and the model takes " + model.context() + "; both must be the same");
         }
-        this.batches = new OwnedTensors(device);
+        this.batches = new OwnedTensors(new StagingAllocator(device));
         Shape shape = Shape.of(training.batch(), model.context());
         Gpt madeGpt = null;
         try {
@@ -71,7 +74,7 @@ public final class Trainer implements AutoCloseable {
                     .segment();
             this.targets = batches.tensor(Purpose.DATA, "targets", ElementType.I32, shape)
                     .segment();
-            madeGpt = new Gpt(device, model, training.batch(), training.seed());
+            madeGpt = new Gpt(device, model, training.batch(), precision, training.seed());
             this.gpt = madeGpt;
             this.optimizer = buildOptimizer();
         } catch (RuntimeException e) {
@@ -98,6 +101,7 @@ public final class Trainer implements AutoCloseable {
                         .state(state))
                 .group(adamW.name(EMBEDDING).learningRate(training.embeddingLr()))
                 .schedule(training.schedule())
+                .weightRounding(precision.masterWeights() ? WeightRounding.MASTER_WEIGHTS : WeightRounding.STOCHASTIC)
                 .seed(training.seed());
         if (!model.weightTied()) {
             builder.group(adamW.name(HEAD).learningRate(training.headLr()));
@@ -230,10 +234,12 @@ public final class Trainer implements AutoCloseable {
                 optimizer.workspaceBytes(),
                 optimizer.stateBytesByOptimizer(),
                 ledger.bytes(Purpose.WEIGHTS),
+                ledger.bytes(Purpose.MASTER_WEIGHTS),
                 ledger.bytes(Purpose.GRADIENTS),
                 ledger.bytes(Purpose.ACTIVATIONS),
                 ledger.peak(),
                 ResidentMemory.peakBytes(),
+                -1,
                 tokensPerStep() * 1000.0 / median,
                 median,
                 median(optimizerMs),

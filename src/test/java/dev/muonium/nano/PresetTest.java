@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.muonium.device.Device;
 import dev.muonium.nano.GptConfig.Mlp;
 import java.util.HashMap;
 import java.util.Map;
@@ -90,6 +91,45 @@ final class PresetTest {
         with("activation_checkpointing", "none");
         with("offload_optimizer", false);
         with("fp8_matmul", false);
+    }
+
+    @Test
+    void thePrecisionIsTheDevicesUnlessItIsAskedFor() {
+        assertEquals(PrecisionChoice.AUTO, with("steps", 9L).training().precision());
+        assertEquals(
+                new PrecisionChoice(PrecisionChoice.Type.BF16, PrecisionChoice.Type.AUTO, true),
+                with("precision", "bf16").training().precision());
+        assertEquals(
+                new PrecisionChoice(PrecisionChoice.Type.AUTO, PrecisionChoice.Type.BF16, true),
+                with("gradients", "bf16").training().precision());
+        assertEquals(
+                new PrecisionChoice(PrecisionChoice.Type.AUTO, PrecisionChoice.Type.AUTO, false),
+                with("master_weights", false).training().precision());
+        assertEquals(
+                "preset 'mine': precision is \"fp8\"; it must be one of [auto, bf16, f32]",
+                refusal("precision", "fp8"));
+    }
+
+    @Test
+    void theCpuTakesFp32() {
+        try (Device cpu = Device.cpu(1)) {
+            assertEquals(Precision.FP32, PrecisionChoice.AUTO.on(cpu));
+            assertEquals(
+                    Precision.FP32,
+                    new PrecisionChoice(PrecisionChoice.Type.F32, PrecisionChoice.Type.F32, false).on(cpu));
+            assertTrue(assertThrows(
+                            IllegalArgumentException.class,
+                            () -> new PrecisionChoice(PrecisionChoice.Type.BF16, PrecisionChoice.Type.AUTO, true)
+                                    .on(cpu))
+                    .getMessage()
+                    .startsWith("precision is bf16, and cpu ("));
+            assertTrue(assertThrows(
+                            IllegalArgumentException.class,
+                            () -> new PrecisionChoice(PrecisionChoice.Type.AUTO, PrecisionChoice.Type.BF16, true)
+                                    .on(cpu))
+                    .getMessage()
+                    .startsWith("gradients is bf16 and precision f32; "));
+        }
     }
 
     @Test

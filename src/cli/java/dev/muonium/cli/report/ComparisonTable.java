@@ -33,9 +33,15 @@ public final class ComparisonTable {
         }
         table.bytes("Optimizer workspace", a.optimizerWorkspaceBytes(), b.optimizerWorkspaceBytes());
         table.bytes("Weights", a.weightsBytes(), b.weightsBytes());
+        if (a.masterWeightsBytes() > 0 || b.masterWeightsBytes() > 0) {
+            table.bytes("Master weights", a.masterWeightsBytes(), b.masterWeightsBytes());
+        }
         table.bytes("Gradients", a.gradientsBytes(), b.gradientsBytes());
         table.bytes("Activations", a.activationsBytes(), b.activationsBytes());
         table.bytes("Peak, ledger", a.peakLedgerBytes(), b.peakLedgerBytes());
+        if (a.peakDeviceBytes() >= 0 && b.peakDeviceBytes() >= 0) {
+            table.bytes("Peak, GPU", a.peakDeviceBytes(), b.peakDeviceBytes());
+        }
         table.bytes("Peak, process", a.peakRssBytes(), b.peakRssBytes());
         table.number("Tokens per second", "%.0f", a.tokensPerSecond(), b.tokensPerSecond());
         table.number("Step (ms)", "%.1f", a.stepMsMedian(), b.stepMsMedian());

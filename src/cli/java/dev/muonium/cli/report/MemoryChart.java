@@ -17,14 +17,16 @@ final class MemoryChart {
     static final int WIDTH = 1000;
     static final int HEIGHT = 500;
 
-    /** In the order of interest. */
+    /** In the order of interest; those that no run has are left out. */
     private static final List<Map.Entry<String, ToLongFunction<RunResult>>> BARS = List.of(
             Map.entry("Optimizer state", RunResult::optimizerStateBytes),
             Map.entry("Optimizer workspace", RunResult::optimizerWorkspaceBytes),
             Map.entry("Weights", RunResult::weightsBytes),
+            Map.entry("Master weights", RunResult::masterWeightsBytes),
             Map.entry("Gradients", RunResult::gradientsBytes),
             Map.entry("Activations", RunResult::activationsBytes),
             Map.entry("Peak, ledger", RunResult::peakLedgerBytes),
+            Map.entry("Peak, GPU", RunResult::peakDeviceBytes),
             Map.entry("Peak, process", RunResult::peakRssBytes));
 
     private MemoryChart() {}
@@ -50,15 +52,20 @@ final class MemoryChart {
         chart.getStyler().setLabelsFontColorAutomaticEnabled(false);
         chart.getStyler().setLabelsFont(new Font(Font.SANS_SERIF, Font.PLAIN, 11));
         chart.getStyler().setYAxisMin(0.0);
-        add(chart, report.baseline()).setFillColor(ChartStyle.BASELINE);
-        add(chart, report.candidate()).setFillColor(ChartStyle.CANDIDATE);
+        List<Map.Entry<String, ToLongFunction<RunResult>>> shown = BARS.stream()
+                .filter(bar ->
+                        report.runs().stream().anyMatch(run -> bar.getValue().applyAsLong(run) > 0))
+                .toList();
+        add(chart, shown, report.baseline()).setFillColor(ChartStyle.BASELINE);
+        add(chart, shown, report.candidate()).setFillColor(ChartStyle.CANDIDATE);
         return chart;
     }
 
-    private static CategorySeries add(CategoryChart chart, RunResult run) {
+    private static CategorySeries add(
+            CategoryChart chart, List<Map.Entry<String, ToLongFunction<RunResult>>> bars, RunResult run) {
         List<String> names = new ArrayList<>();
         List<Double> mebibytes = new ArrayList<>();
-        for (Map.Entry<String, ToLongFunction<RunResult>> bar : BARS) {
+        for (Map.Entry<String, ToLongFunction<RunResult>> bar : bars) {
             names.add(bar.getKey());
             // Rounded, because the bars are labelled with all digits that the numbers have.
             mebibytes.add(Math.rint(10.0 * bar.getValue().applyAsLong(run) / (1 << 20)) / 10);
