@@ -16,36 +16,12 @@
 #include "check.h"
 #include "cuda/launch.h"
 #include "cuda/mma.h"
-#include "muonium_emulator.h"
+#include "on_device.h"
 
 namespace {
 
 using namespace muonium::cuda;
-
-#define CHECK_CUDA(call) CHECK_EQUAL(static_cast<int>(call), 0)
-
-/* Device memory with the copies that a test needs. */
-template <class T>
-class OnDevice final {
- public:
-  explicit OnDevice(size_t count) : count_(count) { CHECK_CUDA(cudaMalloc(&memory_, count * sizeof(T))); }
-  explicit OnDevice(const std::vector<T>& values) : OnDevice(values.size()) {
-    CHECK_CUDA(cudaMemcpy(memory_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice));
-  }
-  ~OnDevice() { cudaFree(memory_); }
-  OnDevice(const OnDevice&) = delete;
-  OnDevice& operator=(const OnDevice&) = delete;
-  T* data() { return static_cast<T*>(memory_); }
-  std::vector<T> values() {
-    std::vector<T> values(count_);
-    CHECK_CUDA(cudaMemcpy(values.data(), memory_, count_ * sizeof(T), cudaMemcpyDeviceToHost));
-    return values;
-  }
-
- private:
-  size_t count_;
-  void* memory_ = nullptr;
-};
+using test::OnDevice;
 
 /* Runs body with each of some orders of threads. */
 void for_each_seed(const std::function<void()>& body) {

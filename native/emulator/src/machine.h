@@ -139,11 +139,11 @@ struct Machine final {
 };
 
 /* Never destroyed: other libraries' destructors may come later. */
-Machine& machine();
+MU_EMULATOR_API Machine& machine();
 
 int driver_version();
 /* The ordinal that the calling thread has chosen. */
-int current_device();
+MU_EMULATOR_API int current_device();
 
 /* --- entering the runtime -------------------------------------------------------------------------------------- */
 
@@ -166,7 +166,7 @@ cudaError_t call(const char* function, Needs needs, Body body) {
 /* --- streams ------------------------------------------------------------------------------------------------------ */
 
 /* The stream behind a handle, or null. */
-CUstream_st* stream_of(cudaStream_t handle);
+MU_EMULATOR_API CUstream_st* stream_of(cudaStream_t handle);
 /* Puts work into a stream, or into the graph that it captures. */
 MU_EMULATOR_API cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 /* Makes what follows in the stream wait for the other's work up to the ticket. */
@@ -176,8 +176,8 @@ void run_until(CUstream_st& stream, uint64_t ticket);
 void run_all(CUstream_st& stream);
 void run_device(int device);
 /* The fault of the device, or cudaSuccess. */
-cudaError_t fault_of(int device);
-void set_fault(int device, cudaError_t error);
+MU_EMULATOR_API cudaError_t fault_of(int device);
+MU_EMULATOR_API void set_fault(int device, cudaError_t error);
 /* For calls that a capture forbids: invalidates it and says so. */
 cudaError_t refuse_in_capture(const char* function);
 
@@ -197,11 +197,11 @@ cudaError_t allocate(int device, size_t bytes, cudaMemPool_t pool, void** memory
 /* The allocation that begins there, freed; false when none does. */
 bool release(void* memory);
 /* The device in whose memory the address lies, allocated or not; -1 for the host's. */
-int device_of(const void* address);
+MU_EMULATOR_API int device_of(const void* address);
 /* Whether a live allocation holds all of it. */
 MU_EMULATOR_API bool is_live(const void* address, size_t bytes);
 MU_EMULATOR_API bool may_use_host_pointers();
-bool is_pinned(const void* address, size_t bytes);
+MU_EMULATOR_API bool is_pinned(const void* address, size_t bytes);
 void check_redzones();
 
 /* --- kernels ------------------------------------------------------------------------------------------------------ */

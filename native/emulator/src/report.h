@@ -5,7 +5,7 @@
 namespace muonium::emulator {
 
 /* Prints "emulator: " and the text, with the kernel, block and thread that run now, if any; then ends the process. */
-[[noreturn, gnu::format(printf, 1, 2)]] void report(const char* format, ...);
+[[noreturn, gnu::format(printf, 1, 2), gnu::visibility("default")]] void report(const char* format, ...);
 
 }  // namespace muonium::emulator
 
