@@ -50,66 +50,6 @@ mu_status adamw(const mu_context*, const mu_adamw_params*, int64_t, void*, mu_ty
   return missing("adamw");
 }
 
-mu_status rms_norm(const mu_context*, mu_type, const void*, void*, float*, float, int64_t, int64_t, int64_t) {
-  return missing("rms_norm");
-}
-
-mu_status rms_norm_backward(const mu_context*, mu_type, const void*, const void*, const float*, const void*, void*, int64_t, int64_t, int64_t) {
-  return missing("rms_norm_backward");
-}
-
-mu_status rotary_norm(const mu_context*, mu_type, void*, float*, const float*, float, int64_t, int64_t, int64_t, int64_t, int64_t) {
-  return missing("rotary_norm");
-}
-
-mu_status rotary_norm_backward(const mu_context*, mu_type, const void*, const float*, const float*, void*, int64_t, int64_t, int64_t, int64_t, int64_t) {
-  return missing("rotary_norm_backward");
-}
-
-mu_status softmax_causal(const mu_context*, float*, int64_t, float, float*, int64_t, int64_t, int64_t, int64_t, int64_t) {
-  return missing("softmax_causal");
-}
-
-mu_status softmax_causal_backward(const mu_context*, float*, float*, int64_t, float, const float*, const float*, int64_t, int64_t, int64_t, int64_t, int64_t) {
-  return missing("softmax_causal_backward");
-}
-
-mu_status head_dots(const mu_context*, mu_type, const void*, const void*, float*, int64_t, int64_t, int64_t, int64_t, int64_t) {
-  return missing("head_dots");
-}
-
-mu_status relu2(const mu_context*, mu_type, const void*, void*, int64_t, int64_t) {
-  return missing("relu2");
-}
-
-mu_status relu2_backward(const mu_context*, mu_type, void*, void*, int64_t, int64_t) {
-  return missing("relu2_backward");
-}
-
-mu_status swiglu(const mu_context*, mu_type, const void*, const void*, void*, int64_t, int64_t) {
-  return missing("swiglu");
-}
-
-mu_status swiglu_backward(const mu_context*, mu_type, void*, void*, void*, int64_t, int64_t) {
-  return missing("swiglu_backward");
-}
-
-mu_status cross_entropy(const mu_context*, mu_type, void*, float, const int32_t*, double*, int64_t, int64_t, int64_t, int64_t) {
-  return missing("cross_entropy");
-}
-
-mu_status cross_entropy_backward(const mu_context*, mu_type, void*, float, const int32_t*, double*, int64_t, float, int64_t, int64_t, int64_t) {
-  return missing("cross_entropy_backward");
-}
-
-mu_status gather_rows(const mu_context*, mu_type, const void*, const int32_t*, void*, int64_t, int64_t, int64_t, int64_t) {
-  return missing("gather_rows");
-}
-
-mu_status scatter_add_rows(const mu_context*, mu_type, const void*, const int32_t*, int64_t, void*, mu_type, int64_t, int64_t, int64_t) {
-  return missing("scatter_add_rows");
-}
-
 mu_status gradient_sweep(const mu_context*, const mu_gradient*, int64_t, int64_t, double*, mu_step*) {
   return missing("gradient_sweep");
 }
