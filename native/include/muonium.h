@@ -225,7 +225,8 @@ typedef struct mu_step {
   double norm;              /* of all gradients together, times gradient_scale */
   double clip;              /* min(1, clip_norm / (norm + clip_epsilon)) */
   double scale;             /* gradient_scale * clip */
-  int64_t first_non_finite; /* the first gradient that is not finite or exceeds its limit; -1: none. Else nothing below is done */
+  int64_t first_non_finite; /* the first gradient that is not finite or exceeds its limit; INT64_MAX: none, but (float)scale is 0;
+                               -1: neither. Else nothing below is done */
 } mu_step;
 
 typedef struct mu_gradient {
@@ -238,7 +239,7 @@ typedef struct mu_gradient {
 } mu_gradient;
 
 /*
- * step->norm, clip, scale and first_non_finite from all gradients. partial has room for `chunks` doubles. A gradient is
+ * step->norm, clip, scale and first_non_finite from all gradients; partial[chunk] <- the sum of squares over that chunk. A gradient is
  * refused when sqrt(sum of squares) * gradient_scale is not at most its limit (so also when it holds a NaN).
  */
 MU_API mu_status mu_gradient_sweep(const mu_context* context, const mu_gradient* gradients, int64_t count,

@@ -42,6 +42,9 @@ MU_MATH void decide(const StepSweep& sweep, mu_step& step) {
   step.clip = ratio >= 1.0 ? 1.0 : ratio;
   step.scale = step.gradient_scale * step.clip;
   step.first_non_finite = sweep.first_non_finite;
+  if (step.first_non_finite < 0 && !(static_cast<float>(step.scale) > 0.0F)) {
+    step.first_non_finite = INT64_MAX; /* no gradient's fault, but nothing would be left of any of them */
+  }
 }
 
 /* Nothing is changed by a step with a gradient that cannot be used. */

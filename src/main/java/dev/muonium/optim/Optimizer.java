@@ -38,6 +38,10 @@ import org.jspecify.annotations.Nullable;
  * ledger; weights and gradients stay the caller's. Nothing is allocated in a step unless parameters were added, removed, frozen or
  * thawed since the last one.
  *
+ * <p><b>On a GPU</b> a step is a few launches over many arrays, captured once and replayed: matrices of the same shape, formats and types
+ * are worked on together, as many as the cap of the workspace allows. What changes between steps is data. The host waits once in a
+ * step, at its end.
+ *
  * <p><b>Determinism.</b> Same input, same bits, whatever the number of the device's workers.
  *
  * <p>One thread at a time: a call during a step on another thread is an {@link IllegalStateException}, as is use after close. Close
@@ -45,9 +49,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Optimizer implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(Optimizer.class);
-
-    /** torch's clip_grad_norm_ adds it to the norm that it divides by. */
-    private static final double CLIP_EPSILON = 1e-6;
 
     private final Device device;
     private final Map<String, ParameterGroup> groups;
@@ -57,11 +58,13 @@ public final class Optimizer implements AutoCloseable {
     private final long seed;
     private final Schedule schedule;
     private final long workspaceCap;
+    private final boolean batched;
 
     private final Map<String, Slot> slots = new LinkedHashMap<>();
     private final AtomicBoolean busy = new AtomicBoolean();
     private @Nullable StepPlan plan;
     private long steps;
+    private int plansMade;
     private volatile boolean closed;
 
     private Optimizer(Builder builder) {
@@ -73,6 +76,7 @@ public final class Optimizer implements AutoCloseable {
         this.seed = builder.seed;
         this.schedule = builder.schedule;
         this.workspaceCap = builder.workspaceCap;
+        this.batched = builder.batched;
     }
 
     /** Begins an optimizer on a device, which must outlive it. */
@@ -92,9 +96,17 @@ public final class Optimizer implements AutoCloseable {
         private long seed;
         private Schedule schedule = Schedule.constant();
         private long workspaceCap = DEFAULT_WORKSPACE_CAP;
+        private boolean batched;
 
         private Builder(Device device) {
             this.device = device;
+            this.batched = !device.memory().isHost();
+        }
+
+        /** Steps by launches over many arrays, on a CPU as well, where tests compare them with tasks. */
+        Builder batched() {
+            batched = true;
+            return this;
         }
 
         /**
@@ -274,27 +286,22 @@ public final class Optimizer implements AutoCloseable {
         try {
             StepPlan current = plan();
             double factor = schedule.factor(steps);
-            for (int i = 0; i < current.slots.size(); i++) {
-                Slot slot = current.slots.get(i);
-                slot.parameter.requireAlive();
-                current.weights.requireApart(slot.parameter);
+            List<Slot> active = current.slots();
+            for (int i = 0; i < active.size(); i++) {
+                Slot slot = active.get(i);
+                slot.requireUsable();
+                current.weights().requireApart(slot.parameter);
                 slot.prepare(factor);
             }
-            current.sweep.run();
-            double norm = current.sweep.norm() * gradientScale;
-            int nonFinite = current.sweep.firstNonFinite(gradientScale);
-            if (nonFinite >= 0) {
-                return refuse(current.slots.get(nonFinite).parameter.name());
+            Decision decision = current.run(gradientScale, clipNorm, seed);
+            if (decision.nonFinite() >= 0) {
+                return refuse(active.get(decision.nonFinite()).parameter.name());
             }
-            double clip = Math.min(1, clipNorm / (norm + CLIP_EPSILON));
-            double scale = gradientScale * clip;
-            current.muon.run(Ranges.requireFactor("the gradient scale after clipping", scale), seed);
-            current.adamW.run(scale, seed);
-            for (int i = 0; i < current.slots.size(); i++) {
-                current.slots.get(i).stepTaken();
+            for (int i = 0; i < active.size(); i++) {
+                active.get(i).stepTaken();
             }
             steps++;
-            return new StepReport(steps, true, norm, clip, null);
+            return new StepReport(steps, true, decision.norm(), decision.clip(), null);
         } finally {
             release();
         }
@@ -326,15 +333,20 @@ public final class Optimizer implements AutoCloseable {
                                 ? "the optimizer has no parameters; add some before the first step"
                                 : "all " + slots.size() + " parameters are frozen; there is nothing to step");
             }
-            plan = new StepPlan(device, active, workspaceCap);
+            plan = batched ? new BatchedStep(device, active, workspaceCap) : new TaskStep(device, active, workspaceCap);
+            plansMade++;
         }
         return plan;
     }
 
     private boolean isCurrent(StepPlan candidate) {
+        if (!candidate.isCurrent()) {
+            return false;
+        }
         int active = 0;
-        for (int i = 0; i < candidate.slots.size(); i++) {
-            if (candidate.slots.get(i).parameter.isFrozen()) {
+        List<Slot> planned = candidate.slots();
+        for (int i = 0; i < planned.size(); i++) {
+            if (planned.get(i).parameter.isFrozen()) {
                 return false;
             }
             active++;
@@ -343,6 +355,11 @@ public final class Optimizer implements AutoCloseable {
             active -= slot.parameter.isFrozen() ? 0 : 1;
         }
         return active == 0;
+    }
+
+    /** How many plans were made, and on a GPU graphs captured: for tests of what does not make another necessary. */
+    int plansMade() {
+        return plansMade;
     }
 
     private void dropPlan() {
@@ -400,7 +417,7 @@ public final class Optimizer implements AutoCloseable {
     }
 
     /**
-     * The state of a parameter: {@code momentum_buffer} for Muon, {@code exp_avg} and {@code exp_avg_sq} for AdamW, and
+     * The state of a parameter (see {@link ParameterState} for whose memory it is): {@code momentum_buffer} for Muon, {@code exp_avg} and {@code exp_avg_sq} for AdamW, and
      * {@code master_weights} where there are some.
      *
      * @throws IllegalArgumentException if there is no such parameter
@@ -474,7 +491,7 @@ public final class Optimizer implements AutoCloseable {
     public long workspaceBytes() {
         acquire();
         try {
-            return plan == null ? 0 : plan.muon.workspaceBytes();
+            return plan == null ? 0 : plan.workspaceBytes();
         } finally {
             release();
         }

@@ -1,5 +1,6 @@
 package dev.muonium.optim;
 
+import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Segments;
 import dev.muonium.memory.Shape;
@@ -9,7 +10,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Weights and their gradient, in memory that the caller owns and keeps alive: row-major, dense, off the heap, aligned to their
- * element type, FP32 or BF16 each, and not in a confined arena, because worker threads use it. An optimizer updates the weights in
+ * element type, FP32 or BF16 each, and not in a confined arena, because worker threads use it. Both lie where the optimizer's device
+ * computes: memory of a GPU is checked when the parameter is added, and when another gradient was bound, in the next step. An optimizer updates the weights in
  * place and only reads the gradient. No weights may overlap the gradient or other weights; gradients may overlap each other.
  *
  * <p>The gradient can be bound anew before every step (which allocates nothing), the parameter frozen, and its learning rate
@@ -25,6 +27,7 @@ public final class Parameter {
     private final MemorySegment weights;
     private final ElementType weightType;
     private final @Nullable String group;
+    private final String weightsLabel;
     private final String gradientLabel;
     private MemorySegment gradient;
     private ElementType gradientType;
@@ -44,12 +47,12 @@ public final class Parameter {
         this.kind = kind;
         this.shape = shape;
         requireFloat("weight", weightType);
-        String weightsLabel = name + " (weights)";
-        Segments.requireWritable(weightsLabel, weights, weightType, shape.elements());
+        this.weightsLabel = name + " (weights)";
+        Segments.requireOffHeapOrDevice(weightsLabel, weights, weightType, shape.elements(), true);
         requireShared(weightsLabel, weights);
         this.gradientLabel = name + " (gradient)";
         requireFloat("gradient", gradientType);
-        Segments.requireOffHeap(gradientLabel, gradient, gradientType, shape.elements());
+        Segments.requireOffHeapOrDevice(gradientLabel, gradient, gradientType, shape.elements(), false);
         requireShared(gradientLabel, gradient);
         this.weights = weights;
         this.weightType = weightType;
@@ -127,7 +130,7 @@ public final class Parameter {
      * @throws IllegalArgumentException if it is on the heap, misaligned or too small, or overlaps the weights
      */
     public Parameter gradient(MemorySegment newGradient) {
-        Segments.requireOffHeap(gradientLabel, newGradient, gradientType, shape.elements());
+        Segments.requireOffHeapOrDevice(gradientLabel, newGradient, gradientType, shape.elements(), false);
         requireShared(gradientLabel, newGradient);
         requireApart(newGradient, gradientType);
         gradient = newGradient;
@@ -137,7 +140,7 @@ public final class Parameter {
     /** Binds another gradient of another element type; allocates nothing. */
     public Parameter gradient(MemorySegment newGradient, ElementType type) {
         requireFloat("gradient", type);
-        Segments.requireOffHeap(gradientLabel, newGradient, type, shape.elements());
+        Segments.requireOffHeapOrDevice(gradientLabel, newGradient, type, shape.elements(), false);
         requireShared(gradientLabel, newGradient);
         requireApart(newGradient, type);
         gradient = newGradient;
@@ -269,8 +272,14 @@ public final class Parameter {
 
     /** Checks that weights and gradient are still there, before a step changes anything. */
     void requireAlive() {
-        Segments.requireOffHeap(name, weights, weightType, shape.elements());
-        Segments.requireOffHeap(gradientLabel, gradient, gradientType, shape.elements());
+        Segments.requireOffHeapOrDevice(name, weights, weightType, shape.elements(), false);
+        Segments.requireOffHeapOrDevice(gradientLabel, gradient, gradientType, shape.elements(), false);
+    }
+
+    /** Checks that weights and gradient are memory of a device, large enough; only the device can tell that of its own. */
+    void requireOn(DeviceMemory memory) {
+        memory.requireWritable(weightsLabel, weights, weightType, shape.elements());
+        memory.requireReadable(gradientLabel, gradient, gradientType, shape.elements());
     }
 
     /** For example {@code blocks.0.attn.q MATRIX 768×768}. */

@@ -3,8 +3,9 @@ package dev.muonium.optim;
 import java.util.List;
 
 /**
- * The optimizer state of one parameter. What {@link Optimizer#state} returns are views of the live memory, valid until the
- * parameter is removed or the optimizer closed; they change with every step.
+ * The optimizer state of one parameter. On a CPU, what {@link Optimizer#state} returns are views of the live memory, valid until the
+ * parameter is removed or the optimizer closed; they change with every step. On a GPU they are copies in memory of the host, made by
+ * the call and freed by the garbage collector; the ledger, which counts what the optimizer holds, does not count them.
  *
  * @param step the number of steps that were taken for this parameter
  * @param tensors its arrays

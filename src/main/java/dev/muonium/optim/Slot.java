@@ -3,10 +3,12 @@ package dev.muonium.optim;
 import dev.muonium.device.Device;
 import dev.muonium.device.Rounding;
 import dev.muonium.memory.BlockFormat;
+import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Tensor;
 import dev.muonium.quant.QuantizedTensor;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -20,13 +22,20 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
     private final long key;
     private final @Nullable Tensor master;
     private final @Nullable Rounding rounding;
+    private final DeviceMemory memory;
     private final List<Runnable> releases = new ArrayList<>();
+    private MemorySegment knownGradient;
+    private ElementType knownType;
     private long steps;
 
     Slot(Device device, Parameter parameter, ParameterGroup group, WeightRounding weightRounding) {
         this.parameter = parameter;
         this.group = group;
         this.key = hash(parameter.name());
+        this.memory = device.memory();
+        parameter.requireOn(memory);
+        this.knownGradient = parameter.gradient();
+        this.knownType = parameter.gradientType();
         boolean rounds = parameter.weightType() == ElementType.BF16;
         try {
             this.master =
@@ -107,6 +116,32 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
         steps++;
     }
 
+    /**
+     * Checks, before a step changes anything, that weights and gradient are still there, and that a gradient that was bound since is
+     * memory of this device.
+     */
+    final void requireUsable() {
+        parameter.requireAlive();
+        MemorySegment gradient = parameter.gradient();
+        if (!gradient.equals(knownGradient)
+                || !gradient.scope().equals(knownGradient.scope())
+                || parameter.gradientType() != knownType) {
+            parameter.requireOn(memory);
+            knownGradient = gradient;
+            knownType = parameter.gradientType();
+        }
+    }
+
+    /** What the key of stochastic rounding follows: the parameter's name. */
+    final long key() {
+        return key;
+    }
+
+    /** Whether the weights are BF16 without a copy in FP32, and rounded up or down by chance. */
+    final boolean roundsStochastically() {
+        return rounding != null;
+    }
+
     /** Sets what kernels read in the coming step. */
     final void keyRounding(long seed) {
         if (rounding != null) {
@@ -176,7 +211,16 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
         return String.join(" + ", texts);
     }
 
+    /** Views of the memory where Java can read it, else copies. */
     final ParameterState export() {
+        List<StateTensor> tensors = live();
+        return new ParameterState(
+                steps,
+                memory.isHost() ? tensors : tensors.stream().map(this::copyOut).toList());
+    }
+
+    /** The arrays where they lie. */
+    private List<StateTensor> live() {
         List<StateTensor> tensors = new ArrayList<>();
         for (NamedState named : state()) {
             QuantizedTensor tensor = named.tensor();
@@ -187,12 +231,37 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
             tensors.add(new StateTensor(
                     "master_weights", BlockFormat.F32, BlockFormat.DEFAULT_BLOCK, elements(), master.segment(), null));
         }
-        return new ParameterState(steps, tensors);
+        return tensors;
+    }
+
+    private StateTensor copyOut(StateTensor from) {
+        MemorySegment scales = from.scales();
+        return new StateTensor(
+                from.name(),
+                from.format(),
+                from.block(),
+                from.elements(),
+                copyOut(from.codes(), codeBytes(from)),
+                scales == null ? null : copyOut(scales, scaleBytes(from)));
+    }
+
+    private MemorySegment copyOut(MemorySegment from, long bytes) {
+        MemorySegment copy = Arena.ofAuto().allocate(bytes, Double.BYTES);
+        memory.copyOut(from, 0, copy, 0, bytes);
+        return copy;
+    }
+
+    private static long codeBytes(StateTensor tensor) {
+        return tensor.elements() * tensor.format().codeType().byteSize();
+    }
+
+    private static long scaleBytes(StateTensor tensor) {
+        return tensor.format().scales(tensor.elements(), tensor.block()) * Float.BYTES;
     }
 
     /** Checks all of {@code from} before it copies any of it. */
     final void restore(ParameterState from) {
-        List<StateTensor> own = export().tensors();
+        List<StateTensor> own = live();
         for (StateTensor target : own) {
             StateTensor source = from.tensor(target.name());
             requireSame(target, source);
@@ -200,9 +269,9 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
         }
         for (StateTensor target : own) {
             StateTensor source = from.tensor(target.name());
-            copy(source.codes(), target.codes());
+            memory.copyIn(source.codes(), 0, target.codes(), 0, codeBytes(target));
             if (target.scales() != null && source.scales() != null) {
-                copy(source.scales(), target.scales());
+                memory.copyIn(source.scales(), 0, target.scales(), 0, scaleBytes(target));
             }
         }
         steps = from.step();
@@ -216,17 +285,16 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
                             + form(target) + " here and " + form(source)
                             + " where it comes from; build the group with the format that it was saved in");
         }
-        requireBytes(target.name(), target.codes(), source.codes());
+        requireBytes(target.name(), codeBytes(target), source.codes());
         if (target.scales() != null) {
-            requireBytes(target.name() + ".scales", target.scales(), source.scales());
+            requireBytes(target.name() + ".scales", scaleBytes(target), source.scales());
         }
     }
 
-    private void requireBytes(String name, MemorySegment target, @Nullable MemorySegment source) {
-        if (source == null || source.byteSize() < target.byteSize()) {
+    private void requireBytes(String name, long needed, @Nullable MemorySegment source) {
+        if (source == null || source.byteSize() < needed) {
             throw new IllegalArgumentException("the state '" + name + "' of parameter '" + parameter.name() + "' has "
-                    + (source == null ? 0 : source.byteSize()) + " bytes where it comes from; it needs "
-                    + target.byteSize());
+                    + (source == null ? 0 : source.byteSize()) + " bytes where it comes from; it needs " + needed);
         }
     }
 
@@ -258,10 +326,6 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
     private static String form(StateTensor tensor) {
         return tensor.elements() + " elements of " + tensor.format()
                 + (tensor.format().isScaled() ? " in blocks of " + tensor.block() : "");
-    }
-
-    private static void copy(MemorySegment from, MemorySegment to) {
-        MemorySegment.copy(from, ValueLayout.JAVA_BYTE, 0, to, ValueLayout.JAVA_BYTE, 0, to.byteSize());
     }
 
     /** Frees all that it owns. A second call does nothing. */

@@ -1,13 +1,8 @@
 package dev.muonium.ortho;
 
 import dev.muonium.device.Device;
-import dev.muonium.device.Kernels;
-import dev.muonium.device.Task;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
-import dev.muonium.memory.Segments;
-import dev.muonium.memory.Shape;
-import dev.muonium.memory.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicBoolean;
 
@@ -15,19 +10,16 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * Computes {@code NewtonSchulz(U)}, which approaches the polar factor {@code U·(UᵀU)^(-1/2)}, for matrices of one shape: parts of
  * larger matrices through a leading dimension, stacks through a stride.
  *
- * <p>Owns its workspace, counted as {@link Purpose#OPTIMIZER_WORKSPACE}. Runs on the device's workers; the bits of the result do
- * not depend on how many there are. One thread at a time: a call during one of another thread is an
- * {@link IllegalStateException}.
+ * <p>Owns its workspace, counted as {@link Purpose#OPTIMIZER_WORKSPACE}. On a CPU it runs on the device's workers, one matrix after
+ * another, and the bits of the result do not depend on how many there are; on a GPU a stack is worked on several matrices at a time,
+ * and the results may not be there yet when a call returns: copies from the device wait for them. One thread at a time: a call during
+ * one of another thread is an {@link IllegalStateException}.
  */
 public final class PolarFactor implements AutoCloseable {
-    private static final long ROWS = 64;
-
     private final Device device;
     private final long rows;
     private final long cols;
-    private final Tensor workspace;
-    private final Iteration iteration;
-    private final double[] partial;
+    private final PolarEngine engine;
     private final AtomicBoolean busy = new AtomicBoolean();
 
     /**
@@ -37,31 +29,46 @@ public final class PolarFactor implements AutoCloseable {
      * @throws UnsupportedOperationException if the device cannot multiply matrices of the precision that was asked for
      */
     public PolarFactor(NewtonSchulz spec, Device device, long rows, long cols) {
+        this(spec, device, rows, cols, 1);
+    }
+
+    /**
+     * Prepares for stacks of a shape.
+     *
+     * @param together how many matrices of a stack a GPU works on at a time, each with workspace of its own; a CPU works on one
+     * @throws IllegalArgumentException if a side, or {@code together}, is below 1
+     * @throws UnsupportedOperationException if the device cannot multiply matrices of the precision that was asked for
+     */
+    public PolarFactor(NewtonSchulz spec, Device device, long rows, long cols, int together) {
+        this(device, rows, cols, engine(spec, device, rows, cols, together));
+    }
+
+    /** With an engine of the caller's choice. */
+    PolarFactor(Device device, long rows, long cols, PolarEngine engine) {
         this.device = device;
         this.rows = rows;
         this.cols = cols;
-        this.workspace = device.allocate(
-                Purpose.OPTIMIZER_WORKSPACE,
-                "polar factor of " + rows + "×" + cols,
-                ElementType.U8,
-                Shape.of(Iteration.workspaceBytes(spec, device, rows, cols)));
-        try {
-            this.iteration = Iteration.bind(spec, device, rows, cols, workspace.segment());
-        } catch (RuntimeException e) {
-            workspace.close();
-            throw e;
+        this.engine = engine;
+    }
+
+    private static PolarEngine engine(NewtonSchulz spec, Device device, long rows, long cols, int together) {
+        if (together < 1) {
+            throw new IllegalArgumentException(
+                    together + " matrices of a stack are to be worked on at a time; it must be at least 1");
         }
-        this.partial = new double[Math.toIntExact((rows + ROWS - 1) / ROWS)];
+        return device.memory().isHost()
+                ? new TiledPolar(spec, device, rows, cols)
+                : new StackedPolar(spec, device, SquareProducts.ofProperty(), rows, cols, together);
     }
 
     /** The precision of the iterates. */
     public ElementType precision() {
-        return iteration.precision();
+        return engine.precision();
     }
 
     /** The way of evaluating. */
     public Way way() {
-        return iteration.way();
+        return engine.way();
     }
 
     /** {@code out ← NewtonSchulz(u)} for dense matrices. */
@@ -76,16 +83,29 @@ public final class PolarFactor implements AutoCloseable {
      * @param uLd elements from one row of u to the next, at least {@code cols}
      * @param out {@code rows × cols}; may be {@code u}
      * @param outLd elements from one row of out to the next, at least {@code cols}
-     * @throws IllegalArgumentException if a segment is on the heap, misaligned, too small or read-only, or u is not finite
+     * @throws IllegalArgumentException if a segment is not memory of the device, misaligned, too small or read-only, or u is not finite
      * @throws IllegalStateException if another thread is using this
      */
     public void apply(
             MemorySegment u, ElementType uType, long uLd, MemorySegment out, ElementType outType, long outLd) {
-        Segments.requireOffHeap("u", u, uType, extent("u", uLd));
-        Segments.requireWritable("out", out, outType, extent("out", outLd));
+        run(1, u, uType, uLd, 0, out, outType, outLd, 0);
+    }
+
+    private void run(
+            int count,
+            MemorySegment u,
+            ElementType uType,
+            long uLd,
+            long uStride,
+            MemorySegment out,
+            ElementType outType,
+            long outLd,
+            long outStride) {
+        device.memory().requireReadable("u", u, uType, extent("u", count, uLd, uStride));
+        device.memory().requireWritable("out", out, outType, extent("out", count, outLd, outStride));
         acquire();
         try {
-            run(u, uType, uLd, out, outType, outLd);
+            engine.run(count, u, uType, uLd, uStride, out, outType, outLd, outStride);
         } finally {
             busy.set(false);
         }
@@ -96,30 +116,6 @@ public final class PolarFactor implements AutoCloseable {
             throw new IllegalStateException("the polar factor of " + rows + "×" + cols
                     + " is in use by another thread; give each thread one of its own");
         }
-    }
-
-    private void run(MemorySegment u, ElementType uType, long uLd, MemorySegment out, ElementType outType, long outLd) {
-        Kernels kernels = device.kernels();
-        ElementType precision = iteration.precision();
-        forRows((begin, end, task) -> {
-            kernels.scale(1, u, uType, uLd, iteration.input(), precision, cols, cols, begin, end);
-            partial[task] = kernels.sumSquares(iteration.input(), precision, begin * cols, end * cols);
-        });
-        double sum = 0;
-        for (double part : partial) {
-            sum += part;
-        }
-        if (!(sum < Double.POSITIVE_INFINITY)) {
-            throw new IllegalArgumentException(
-                    "a matrix of " + rows + "×" + cols + " holds NaN or an infinity; its polar factor is not defined");
-        }
-        iteration.begin(Math.sqrt(sum));
-        for (int stage = 0; stage < iteration.stages(); stage++) {
-            int current = stage;
-            device.workers().run(iteration.tasks(stage), (task, worker) -> iteration.run(current, task, worker));
-        }
-        forRows((begin, end, task) ->
-                kernels.scale(1, iteration.output(), precision, cols, out, outType, outLd, cols, begin, end));
     }
 
     /**
@@ -142,22 +138,7 @@ public final class PolarFactor implements AutoCloseable {
         if (count < 1) {
             throw new IllegalArgumentException("a stack has " + count + " matrices; it must have at least 1");
         }
-        Segments.requireOffHeap("u", u, uType, extent("u", count, uLd, uStride));
-        Segments.requireWritable("out", out, outType, extent("out", count, outLd, outStride));
-        acquire();
-        try {
-            for (int i = 0; i < count; i++) {
-                run(
-                        u.asSlice(i * uStride * uType.byteSize()),
-                        uType,
-                        uLd,
-                        out.asSlice(i * outStride * outType.byteSize()),
-                        outType,
-                        outLd);
-            }
-        } finally {
-            busy.set(false);
-        }
+        run(count, u, uType, uLd, uStride, out, outType, outLd, outStride);
     }
 
     /** Elements from the first of a stack to its last; {@link Long#MAX_VALUE}, which no memory has, where they cannot be counted. */
@@ -190,16 +171,6 @@ public final class PolarFactor implements AutoCloseable {
         }
     }
 
-    @FunctionalInterface
-    private interface RowTask {
-        void run(long begin, long end, int task);
-    }
-
-    private void forRows(RowTask body) {
-        Task task = (number, worker) -> body.run(number * ROWS, Math.min((number + 1) * ROWS, rows), number);
-        device.workers().run(partial.length, task);
-    }
-
     /**
      * Frees the workspace. A second call does nothing.
      *
@@ -209,7 +180,7 @@ public final class PolarFactor implements AutoCloseable {
     public void close() {
         acquire();
         try {
-            workspace.close();
+            engine.close();
         } finally {
             busy.set(false);
         }

@@ -1,0 +1,29 @@
+package dev.muonium.optim;
+
+import dev.muonium.memory.BlockFormat;
+import dev.muonium.memory.ElementType;
+import dev.muonium.ortho.NewtonSchulz;
+
+/** What matrices of Muon must have in common to be updated by the same launches. */
+record MatrixKind(
+        long rows,
+        long cols,
+        BlockFormat format,
+        int block,
+        ElementType gradientType,
+        ElementType weightType,
+        NewtonSchulz newtonSchulz,
+        boolean nesterov) {
+
+    static MatrixKind of(MuonSlot slot) {
+        return new MatrixKind(
+                slot.rows,
+                slot.cols,
+                slot.momentum.format(),
+                slot.momentum.block(),
+                slot.parameter.gradientType(),
+                slot.parameter.weightType(),
+                slot.spec.newtonSchulz(),
+                slot.spec.nesterov());
+    }
+}
