@@ -239,7 +239,7 @@ typedef struct mu_gradient {
 } mu_gradient;
 
 /*
- * step->norm, clip, scale and first_non_finite from all gradients; partial[chunk] <- the sum of squares over that chunk. A gradient is
+ * step->norm, clip, scale and first_non_finite from all gradients. partial has room for `chunks` doubles. A gradient is
  * refused when sqrt(sum of squares) * gradient_scale is not at most its limit (so also when it holds a NaN).
  */
 MU_API mu_status mu_gradient_sweep(const mu_context* context, const mu_gradient* gradients, int64_t count,

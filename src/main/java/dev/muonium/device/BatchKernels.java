@@ -144,6 +144,19 @@ public final class BatchKernels {
     }
 
     /**
+     * {@code Σ x[i]²} over {@code [begin, end)}, left where the device needs it.
+     *
+     * @param sum where the double goes
+     */
+    public void sumSquares(MemorySegment x, ElementType type, long begin, long end, MemorySegment sum) {
+        memory.requireReadable("x", x, type, end);
+        memory.requireWritable("sum", sum, ElementType.F64, 1);
+        context.check(
+                Muonium.mu_sum_squares(context.handle(), x, NativeKernels.code(type), begin, end, sum),
+                "mu_sum_squares");
+    }
+
+    /**
      * Brings {@code count} matrices of {@code elements} elements, {@code stride} apart, into the range of the iteration, and
      * writes the coefficients of its first step.
      *
