@@ -117,6 +117,25 @@ Machine& machine() {
   return *the_one;
 }
 
+int compute_capability() {
+  return static_cast<int>(number("MU_EMULATOR_CC", 90));
+}
+
+int most_shared_memory() {
+  switch (compute_capability()) {
+    case 80:
+    case 87:
+      return 163 * 1024;
+    case 86:
+    case 89:
+    case 120:
+    case 121:
+      return 99 * 1024;
+    default:
+      return 227 * 1024;
+  }
+}
+
 int driver_version() {
   return static_cast<int>(number("MU_EMULATOR_DRIVER", kRuntimeVersion));
 }
@@ -256,7 +275,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     if (!is_device(device)) {
       return cudaErrorInvalidDevice;
     }
-    const int capability = static_cast<int>(number("MU_EMULATOR_CC", 90));
+    const int capability = compute_capability();
     switch (attribute) {
       case cudaDevAttrComputeCapabilityMajor:
         *value = capability / 10;
@@ -291,10 +310,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
         *value = 48 * 1024;
         break;
       case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-        *value = 227 * 1024;
+        *value = most_shared_memory();
         break;
       case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
-        *value = 228 * 1024;
+        *value = most_shared_memory() + 1024;
         break;
       case cudaDevAttrMaxGridDimX:
         *value = 0x7fffffff;
@@ -370,7 +389,7 @@ cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute, int va
     if (function == nullptr) {
       return cudaErrorInvalidValue;
     }
-    return value < 0 || value > 227 * 1024 ? cudaErrorInvalidValue : cudaSuccess;
+    return value < 0 || value > most_shared_memory() ? cudaErrorInvalidValue : cudaSuccess;
   });
 }
 

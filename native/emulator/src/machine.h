@@ -142,6 +142,10 @@ struct Machine final {
 MU_EMULATOR_API Machine& machine();
 
 int driver_version();
+/* 90 for 9.0. */
+int compute_capability();
+/* What a block can have when it asks, in bytes. */
+int most_shared_memory();
 /* The ordinal that the calling thread has chosen. */
 MU_EMULATOR_API int current_device();
 

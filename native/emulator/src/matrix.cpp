@@ -6,11 +6,7 @@
 #include <cstring>
 #include <vector>
 
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define MU_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define MU_CLONES
-#endif
+#include "clones.h"
 
 namespace muonium::emulator {
 namespace {

@@ -160,7 +160,7 @@ cudaError_t submit(Launch launch, cudaStream_t handle) {
         grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535) {
       return cudaErrorInvalidConfiguration;
     }
-    if (launch.shared_bytes > 227 * 1024) {
+    if (launch.shared_bytes > static_cast<size_t>(most_shared_memory())) {
       return cudaErrorInvalidValue;
     }
     CUstream_st* stream = stream_of(handle);

@@ -1,6 +1,8 @@
 /* warp.cpp - the collectives that are no templates. The layouts are those of the PTX ISA; see cuda/mma.h. */
 #include "emulated_warp.h"
 
+#include "clones.h"
+
 namespace muonium::emulator {
 namespace {
 
@@ -48,9 +50,22 @@ double upper(uint32_t pair) {
   return static_cast<double>(__uint_as_float(pair & 0xffff0000u));
 }
 
+/* d (16 x 8) += a (16 x 16) * b (16 x 8), sum by sum in double. */
+MU_CLONES
+void multiply_tiles(const double (&a)[16][16], const double (&b)[16][8], double (&d)[16][8]) {
+  for (int i = 0; i < 16; ++i) {
+    for (int k = 0; k < 16; ++k) {
+      for (int j = 0; j < 8; ++j) {
+        d[i][j] += a[i][k] * b[k][j];
+      }
+    }
+  }
+}
+
 void perform_mma(void* const (&lanes)[kLanes]) {
   double a[16][16];
-  double b[8][16];  // column by column
+  double b[16][8];
+  double d[16][8];
   for (int i = 0; i < kLanes; ++i) {
     const Mma& mine = lane_of<Mma>(lanes, i);
     const int g = i / 4;
@@ -62,20 +77,17 @@ void perform_mma(void* const (&lanes)[kLanes]) {
       a[row][column + 1] = upper(mine.a[r]);
     }
     for (int r = 0; r < 2; ++r) {
-      b[g][2 * t + 8 * r] = lower(mine.b[r]);
-      b[g][2 * t + 8 * r + 1] = upper(mine.b[r]);
+      b[2 * t + 8 * r][g] = lower(mine.b[r]);
+      b[2 * t + 8 * r + 1][g] = upper(mine.b[r]);
+    }
+    for (int r = 0; r < 4; ++r) {
+      d[g + (r / 2) * 8][2 * t + r % 2] = static_cast<double>(mine.d[r]);
     }
   }
+  multiply_tiles(a, b, d);
   for (int i = 0; i < kLanes; ++i) {
-    float* d = lane_of<Mma>(lanes, i).d;
     for (int r = 0; r < 4; ++r) {
-      const int row = i / 4 + (r / 2) * 8;
-      const int column = 2 * (i % 4) + r % 2;
-      double sum = static_cast<double>(d[r]);
-      for (int k = 0; k < 16; ++k) {
-        sum += a[row][k] * b[column][k];
-      }
-      d[r] = static_cast<float>(sum);
+      lane_of<Mma>(lanes, i).d[r] = static_cast<float>(d[i / 4 + (r / 2) * 8][2 * (i % 4) + r % 2]);
     }
   }
 }
