@@ -113,7 +113,8 @@ MU_API mu_status mu_dynamic_map(mu_format format, float* map);
 
 /*
  * *sum <- the sum over [begin, end) of x[i]^2 in double, in an order that depends only on begin and end and is the same
- * in every tier. It is finite if and only if every x[i] is: no square of a finite float overflows a double.
+ * in every tier of the CPU; CUDA has an order of its own, the same on every GPU, that also depends on whether x is aligned
+ * to 16 bytes. It is finite if and only if every x[i] is: no square of a finite float overflows a double.
  */
 MU_API mu_status mu_sum_squares(const mu_context* context, const void* x, mu_type type, int64_t begin, int64_t end,
                                 double* sum);

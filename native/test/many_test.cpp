@@ -13,7 +13,7 @@ namespace {
 
 constexpr mu_type kTypes[] = {MU_F32, MU_BF16};
 /* None, less than a block, exactly a chunk, one more, and several with a ragged end. */
-constexpr int64_t kSizes[] = {100, 0, MU_CHUNK, MU_CHUNK + 1, 1, 3 * MU_CHUNK + 777};
+constexpr int64_t kSizes[] = {100, 0, MU_CHUNK, MU_CHUNK + 1, 1, 2 * MU_CHUNK + 777};
 constexpr std::size_t kCount = sizeof kSizes / sizeof *kSizes;
 
 std::size_t bytes_of(mu_type type) {

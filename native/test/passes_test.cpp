@@ -57,12 +57,28 @@ MU_TEST(passes, sum_of_squares) {
               const long double value = test::value_at(stored.data(), type, i);
               expected += value * value;
             }
-            CHECK_EQUAL(sum, sum_of(test::oracle(), x, type, begin, n));
+            CHECK(test::is_sum(context, sum, sum_of(test::oracle(), x, type, begin, n)));
             CHECK(std::fabs(static_cast<double>(expected) - sum) <= 1e-13 * static_cast<double>(expected));
           }
         }
       }
     }
+  });
+}
+
+MU_TEST(passes, sum_of_squares_of_many_numbers) {
+  /* More than a GPU has blocks of threads for: each of them takes several chunks. */
+  const std::size_t n = 1100 * MU_CHUNK + 5;
+  std::vector<uint16_t> x(n);
+  double expected = 0.0;
+  for (std::size_t i = 0; i < n; ++i) {
+    x[i] = test::to_bf16(static_cast<float>(i % 7));
+    expected += static_cast<double>(i % 7) * static_cast<double>(i % 7); /* exact */
+  }
+  test::for_each_tier([&](const mu_context* context) {
+    double sum = 0.0;
+    CHECK_EQUAL(mu_sum_squares(context, x.data(), MU_BF16, 0, static_cast<int64_t>(n), &sum), MU_OK);
+    CHECK_EQUAL(sum, expected);
   });
 }
 

@@ -1,5 +1,6 @@
 #include "tiers.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
@@ -83,6 +84,10 @@ bool is_cuda(const mu_context* context) {
   static_cast<void>(context);
   return false;
 #endif
+}
+
+bool is_sum(const mu_context* context, double sum, double expected) {
+  return sum == expected || (is_cuda(context) && std::fabs(sum - expected) <= 1e-13 * expected);
 }
 
 }  // namespace test

@@ -25,6 +25,8 @@ const mu_context* oracle();
 void for_each_tier(const std::function<void(const mu_context*)>& body);
 /* Where what is asked of the two differs: sums in another order, tensor cores. */
 bool is_cuda(const mu_context* context);
+/* Whether a sum of squares is that of the oracle: to the bit, but on CUDA, which adds up in an order of its own. */
+bool is_sum(const mu_context* context, double sum, double expected);
 
 }  // namespace test
 

@@ -96,6 +96,16 @@ mu_status open(int32_t device, void* stream, void** state) {
       return status;
     }
   }
+  /* Before anything is captured into a graph, where memory cannot be allocated. */
+  void* unused = nullptr;
+  status = scratch(*fresh, kScratchFromTheStart, what, &unused);
+  if (status != MU_OK) {
+    if (fresh->owns_stream) {
+      cudaStreamDestroy(fresh->stream);
+    }
+    std::free(fresh);
+    return status;
+  }
   *state = fresh;
   return MU_OK;
 }

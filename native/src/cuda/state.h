@@ -17,6 +17,9 @@ struct State {
   size_t scratch_bytes;
 };
 
+/* What the sums over one array need; more is allocated when a kernel asks for it. */
+inline constexpr size_t kScratchFromTheStart = 8 * 1024;
+
 /* Keeps the text for mu_last_error() and returns status. */
 [[gnu::format(printf, 2, 3)]] mu_status fail(mu_status status, const char* format, ...);
 

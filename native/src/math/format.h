@@ -98,13 +98,12 @@ MU_MATH uint8_t dynamic_encode(const DynamicMap& map, float x, float scale) {
 }
 
 /*
- * A second moment of AdamW, for has_codes(scale): what is positive does not become 0. The first moment of the same
+ * The code of a second moment of AdamW, from the nearest: what is positive does not become 0. The first moment of the same
  * element survives down to 5.5e-7 of its block's maximum, a gradient whose square is far below what v's map can tell from
  * 0; with v = 0 the next step without a gradient would divide it by eps alone.
  */
-MU_MATH uint8_t second_moment_encode(float v, float scale) {
-  const uint8_t code = dynamic_encode(kDynamicUnsigned, v, scale);
-  return code == 0 && v > 0.0f ? uint8_t{1} : code;
+MU_MATH uint8_t second_moment_code(uint8_t nearest, float v) {
+  return nearest == 0 && v > 0.0f ? uint8_t{1} : nearest;
 }
 
 /* What a code stands for is this times the scale. */

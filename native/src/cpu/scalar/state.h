@@ -79,7 +79,8 @@ struct SecondMomentState {
     const float scale = dynamic_scale(absmax_bits(v, count));
     scales[k] = scale;
     for (int64_t i = 0; i < count; ++i) {
-      codes[begin + i] = has_codes(scale) ? second_moment_encode(v[i], scale) : uint8_t{0};
+      codes[begin + i] =
+          has_codes(scale) ? second_moment_code(dynamic_encode(kDynamicUnsigned, v[i], scale), v[i]) : uint8_t{0};
     }
   }
 };

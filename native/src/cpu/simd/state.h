@@ -126,7 +126,7 @@ struct DynamicState {
 using DynamicSignedState = DynamicState<kDynamicSigned, kNearestSigned>;
 using DynamicUnsignedState = DynamicState<kDynamicUnsigned, kNearestUnsigned>;
 
-/* AdamW's v: second_moment_encode, lane by lane. */
+/* AdamW's v: second_moment_code, lane by lane. */
 struct SecondMomentState : DynamicUnsignedState {
   void encode(int64_t at, int64_t count, const float* fresh, Divisor scale) const {
     DynamicUnsignedState::encode(at, count, fresh, scale);
