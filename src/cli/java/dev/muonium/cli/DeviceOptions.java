@@ -1,6 +1,5 @@
 package dev.muonium.cli;
 
-import dev.muonium.DeviceUnavailableException;
 import dev.muonium.device.CpuDevice;
 import dev.muonium.device.Device;
 import java.util.List;
@@ -25,19 +24,18 @@ final class DeviceOptions {
     @Option(
             names = "--threads",
             paramLabel = "N",
-            description = "Threads to compute with (default: one per processor). They change no result.")
+            description = "Threads to compute with on the CPU (default: one per processor). They change no result.")
     private int threads = Runtime.getRuntime().availableProcessors();
 
     /**
      * Opens the device.
      *
      * @throws UserMistake if the number of threads, or the system property that forces a tier, is out of range
-     * @throws DeviceUnavailableException if it cannot be used here
+     * @throws dev.muonium.DeviceUnavailableException if it cannot be used here
      */
     Device open() {
         if (kind == Kind.CUDA) {
-            throw new DeviceUnavailableException(
-                    "the CUDA device is not part of this version; leave --device away, or say --device cpu");
+            return Device.cuda();
         }
         try {
             return CpuDevice.open(threads);

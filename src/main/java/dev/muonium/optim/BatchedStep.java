@@ -39,6 +39,7 @@ final class BatchedStep implements StepPlan {
     private final Recording recording;
     private final long gradientChunks;
     private final long bytes;
+    private long waitedNanos;
     private final Deque<Runnable> releases = new ArrayDeque<>();
 
     /** Matrices that are updated together; {@code first} is the number of their first record. */
@@ -235,7 +236,9 @@ final class BatchedStep implements StepPlan {
     public Decision run(double gradientScale, double clipNorm, long seed) {
         write(gradientScale, clipNorm, seed);
         recording.replay();
+        long begin = System.nanoTime();
         device.synchronize();
+        waitedNanos += System.nanoTime() - begin;
         MemorySegment decided = records.decided();
         double norm = mu_step.norm(decided);
         double clip = mu_step.clip(decided);
@@ -269,6 +272,11 @@ final class BatchedStep implements StepPlan {
     @Override
     public long workspaceBytes() {
         return bytes;
+    }
+
+    @Override
+    public long waitedNanos() {
+        return waitedNanos;
     }
 
     @Override

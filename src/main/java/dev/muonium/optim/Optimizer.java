@@ -65,6 +65,7 @@ public final class Optimizer implements AutoCloseable {
     private @Nullable StepPlan plan;
     private long steps;
     private int plansMade;
+    private long waitedNanos;
     private volatile boolean closed;
 
     private Optimizer(Builder builder) {
@@ -364,6 +365,7 @@ public final class Optimizer implements AutoCloseable {
 
     private void dropPlan() {
         if (plan != null) {
+            waitedNanos += plan.waitedNanos();
             plan.close();
             plan = null;
         }
@@ -492,6 +494,16 @@ public final class Optimizer implements AutoCloseable {
         acquire();
         try {
             return plan == null ? 0 : plan.workspaceBytes();
+        } finally {
+            release();
+        }
+    }
+
+    /** Nanoseconds that the steps so far waited for a GPU; what else they took was Java's and the driver's. 0 on a CPU. */
+    public long waitedNanos() {
+        acquire();
+        try {
+            return waitedNanos + (plan == null ? 0 : plan.waitedNanos());
         } finally {
             release();
         }

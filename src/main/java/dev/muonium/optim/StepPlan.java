@@ -33,6 +33,9 @@ sealed interface StepPlan extends AutoCloseable permits TaskStep, BatchedStep {
     /** Bytes of its workspace. */
     long workspaceBytes();
 
+    /** Nanoseconds that its steps so far waited for a GPU. */
+    long waitedNanos();
+
     @Override
     void close();
 }

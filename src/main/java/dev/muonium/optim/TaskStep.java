@@ -65,6 +65,11 @@ final class TaskStep implements StepPlan {
     }
 
     @Override
+    public long waitedNanos() {
+        return 0;
+    }
+
+    @Override
     public void close() {
         muon.close();
     }

@@ -36,8 +36,7 @@ final class StackedPolar implements PolarEngine {
                     name,
                     ElementType.U8,
                     Shape.of(together, BatchedNewtonSchulz.workspaceBytes(spec, device, rows, cols))));
-            this.iteration = BatchedNewtonSchulz.bind(
-                    spec, device, squares, rows, cols, together, workspace.segment());
+            this.iteration = BatchedNewtonSchulz.bind(spec, device, squares, rows, cols, together, workspace.segment());
             releases.push(iteration::close);
             this.sums = own(device.allocate(Purpose.OPTIMIZER_WORKSPACE, name, ElementType.F64, Shape.of(together)))
                     .segment();

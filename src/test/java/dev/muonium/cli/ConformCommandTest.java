@@ -3,6 +3,7 @@ package dev.muonium.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.muonium.checkpoint.Safetensors;
 import dev.muonium.checkpoint.SafetensorsWriter;
@@ -156,8 +157,9 @@ final class ConformCommandTest {
     void aDeviceThatIsNotThereIsNamed() {
         CommandLineRun run = CommandLineRun.of("conform", "--device", "cuda", golden.toString());
 
+        assumeFalse(run.exitCode() == ExitCode.OK, "skipped: there is a CUDA device, and it conforms");
         assertEquals(ExitCode.UNAVAILABLE, run.exitCode());
-        assertTrue(run.err().startsWith("muonium: the CUDA device is not part of this version"), run.err());
+        assertTrue(run.err().startsWith("muonium: the CUDA device is not available"), run.err());
     }
 
     @Test

@@ -1,6 +1,5 @@
 package dev.muonium.jmh;
 
-import dev.muonium.device.CpuDevice;
 import dev.muonium.device.Device;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -26,7 +25,8 @@ import org.openjdk.jmh.annotations.Warmup;
 /**
  * Keller's five steps on a random FP32 matrix, per shape, way and precision of the iterates, on one thread unless {@code threads}
  * says otherwise. GF/s counts the work of the plain way whichever way is taken, so that more means sooner; a way that does less work
- * can exceed what the processor can do.
+ * can exceed what the processor can do. On a GPU, {@code -jvmArgsAppend -Dmuonium.squares=full} (or {@code panels/4}) compares ways of
+ * computing symmetric products, and {@code count} gives it enough matrices to be busy with.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -48,7 +48,17 @@ public class NewtonSchulzBenchmark {
     @Param("1")
     private int threads;
 
-    private CpuDevice device;
+    /** {@code cpu} or {@code cuda}; a GPU has no use for threads. */
+    @Param("cpu")
+    private String device;
+
+    /** Matrices in the stack, which a GPU works on together. */
+    @Param("1")
+    private int count;
+
+    private Device opened;
+    private long rows;
+    private long cols;
     private Tensor u;
     private Tensor o;
     private PolarFactor polarFactor;
@@ -56,23 +66,23 @@ public class NewtonSchulzBenchmark {
     @Setup
     public void prepare() {
         String[] sides = shape.split("x", 2);
-        long rows = Long.parseLong(sides[0]);
-        long cols = Long.parseLong(sides[1]);
-        device = Device.cpu(threads);
-        u = device.allocate(Purpose.WORKSPACE, "u", ElementType.F32, Shape.of(rows, cols));
-        o = device.allocate(Purpose.WORKSPACE, "o", ElementType.F32, Shape.of(rows, cols));
-        Noise.fill(u.segment());
-        NewtonSchulz spec = NewtonSchulz.defaults().precision(precision).way(named(way));
-        polarFactor = new PolarFactor(spec, device, rows, cols);
-        Rates.of(new Work(
-                0, 0, Work.plainNewtonSchulzFlops(spec.schedule().steps().size(), rows, cols)));
+        rows = Long.parseLong(sides[0]);
+        cols = Long.parseLong(sides[1]);
+        opened = Devices.open(device, threads);
+        u = opened.allocate(Purpose.WORKSPACE, "u", ElementType.F32, Shape.of(count, rows, cols));
+        o = opened.allocate(Purpose.WORKSPACE, "o", ElementType.F32, Shape.of(count, rows, cols));
+        Noise.fill(opened, u);
+        NewtonSchulz spec = NewtonSchulz.defaults().precision(precision).way(way());
+        polarFactor = new PolarFactor(spec, opened, rows, cols, count);
+        int steps = spec.schedule().steps().size();
+        Rates.of(new Work(0, 0, count * Work.plainNewtonSchulzFlops(steps, rows, cols)));
     }
 
-    private static Way named(String way) {
+    private Way way() {
         return switch (way) {
             case "plain" -> Way.plain();
             case "symmetric" -> Way.symmetric();
-            case "gram" -> Way.gram(3); // the restart that the default policy takes
+            case "gram" -> Way.gram(precision == ElementType.BF16 ? 2 : 3); // the restart of the default policy
             default ->
                 throw new IllegalArgumentException("there is no way '" + way + "'; use plain, symmetric or gram");
         };
@@ -83,11 +93,14 @@ public class NewtonSchulzBenchmark {
         polarFactor.close();
         u.close();
         o.close();
-        device.close();
+        opened.close();
     }
 
     @Benchmark
     public void newtonSchulz() {
-        polarFactor.apply(u.segment(), ElementType.F32, o.segment(), ElementType.F32);
+        long stride = rows * cols;
+        polarFactor.applyToStack(
+                count, u.segment(), ElementType.F32, cols, stride, o.segment(), ElementType.F32, cols, stride);
+        opened.synchronize();
     }
 }

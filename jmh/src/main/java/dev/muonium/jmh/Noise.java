@@ -1,5 +1,7 @@
 package dev.muonium.jmh;
 
+import dev.muonium.device.Device;
+import dev.muonium.memory.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.SplittableRandom;
@@ -18,6 +20,14 @@ final class Noise {
             values[i] = (float) random.nextGaussian();
         }
         return values;
+    }
+
+    /** Fills an FP32 tensor of any device: mean 0, standard deviation 1. */
+    static void fill(Device device, Tensor f32) {
+        for (long begin = 0; begin < f32.elements(); begin += VALUES.length) {
+            long bytes = Math.min(VALUES.length, f32.elements() - begin) * Float.BYTES;
+            device.memory().copyIn(MemorySegment.ofArray(VALUES), 0, f32.segment(), begin * Float.BYTES, bytes);
+        }
     }
 
     /** Fills an FP32 array: mean 0, standard deviation 1. */

@@ -20,8 +20,8 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * A whole {@link Optimizer#step()}, from the sweep over the gradients to the updated weights, for the matrices of a GPT of width 768
- * (see {@link GptSet}). The default of 12 layers is 84.9M parameters. Weights and gradients are FP32; precision and way of
+ * A whole {@link Optimizer#step()}, from the sweep over the gradients to the updated weights, for the hidden matrices of a
+ * model (see {@link MatrixSet}); those of GPT-2 small are 84.9M parameters. Weights and gradients are FP32; precision and way of
  * Newton-Schulz are the default policy's. GF/s counts the plain way's work, as in {@link NewtonSchulzBenchmark}.
  *
  * <p>For {@code -prof gc}, which divides all that is allocated in an iteration by the steps in it: the iteration is long, because JMH
@@ -43,16 +43,29 @@ public class OptimizerStepBenchmark {
     @Param({"1", "2"})
     private int threads;
 
-    @Param("12")
+    /** {@code cpu} or {@code cuda}; a GPU has no use for threads. */
+    @Param("cpu")
+    private String device;
+
+    /** {@code gpt2-small}, {@code d20-e3-full} or {@code 24x2048}. */
+    @Param("gpt2-small")
+    private String set;
+
+    /** 0: as many as the set has. */
+    @Param("0")
     private int layers;
 
-    private GptSet model;
+    private SteppedSet model;
 
     @Setup
     public void build() {
         GroupSpec group = group();
-        model = new GptSet(group, threads, 768, layers);
+        model = new SteppedSet(
+                group, Devices.open(device, threads), MatrixSet.named(set).withLayers(layers));
         Rates.of(model.work());
+        if (device.equals("cuda")) {
+            Rates.hostPercent(model::hostPercent);
+        }
     }
 
     private GroupSpec group() {

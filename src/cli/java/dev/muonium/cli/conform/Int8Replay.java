@@ -3,9 +3,10 @@ package dev.muonium.cli.conform;
 import dev.muonium.device.Device;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
-import java.lang.foreign.Arena;
+import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Shape;
+import dev.muonium.memory.Tensor;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -44,19 +45,30 @@ record Int8Replay(Recording recording) implements Replay {
         byte[] codes = recording.bytes(prefix + CODES, n);
         int blocks = (int) BlockFormat.INT8_LINEAR.scales(n, block);
         float[] scales = recording.floats(prefix + ".scales", blocks);
-        try (Arena arena = Arena.ofShared()) {
-            MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_FLOAT, input);
-            MemorySegment ourCodes = arena.allocate(n, 64);
-            MemorySegment ourScales = arena.allocate((long) blocks * Float.BYTES, 64);
-            device.kernels().quantize(BlockFormat.INT8_LINEAR, block, x, ElementType.F32, ourCodes, ourScales, 0, n);
+        try (Tensor x = device.allocate(Purpose.DATA, "input", ElementType.F32, Shape.of(n));
+                Tensor ours = device.allocate(Purpose.DATA, "codes", ElementType.I8, Shape.of(n));
+                Tensor ourScales = device.allocate(Purpose.DATA, "scales", ElementType.F32, Shape.of(blocks))) {
+            x.copyFrom(input);
+            device.kernels()
+                    .quantize(
+                            BlockFormat.INT8_LINEAR,
+                            block,
+                            x.segment(),
+                            ElementType.F32,
+                            ours.segment(),
+                            ourScales.segment(),
+                            0,
+                            n);
+            byte[] ourCodes = new byte[n];
+            device.memory().copyOut(ours.segment(), 0, MemorySegment.ofArray(ourCodes), 0, n);
             int wrongCodes = 0;
             for (int i = 0; i < n; i++) {
-                wrongCodes += ourCodes.get(ValueLayout.JAVA_BYTE, i) == codes[i] ? 0 : 1;
+                wrongCodes += ourCodes[i] == codes[i] ? 0 : 1;
             }
+            float[] scaleValues = ourScales.toFloatArray();
             int wrongScales = 0;
             for (int i = 0; i < blocks; i++) {
-                float ours = ourScales.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-                wrongScales += Float.floatToRawIntBits(ours) == Float.floatToRawIntBits(scales[i]) ? 0 : 1;
+                wrongScales += Float.floatToRawIntBits(scaleValues[i]) == Float.floatToRawIntBits(scales[i]) ? 0 : 1;
             }
             checks.add(new Check("int8 linear, block " + block, "codes that differ", wrongCodes, 0));
             checks.add(new Check("int8 linear, block " + block, "scales that differ", wrongScales, 0));

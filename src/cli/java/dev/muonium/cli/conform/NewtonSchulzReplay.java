@@ -2,12 +2,12 @@ package dev.muonium.cli.conform;
 
 import dev.muonium.device.Device;
 import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Shape;
+import dev.muonium.memory.Tensor;
 import dev.muonium.ortho.NewtonSchulz;
 import dev.muonium.ortho.PolarFactor;
 import dev.muonium.ortho.Way;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -47,11 +47,11 @@ record NewtonSchulzReplay(Recording recording) implements Replay {
     }
 
     private static double[] apply(Device device, NewtonSchulz spec, int rows, int cols, float[] u) {
-        try (Arena arena = Arena.ofShared();
+        try (Tensor x = device.allocate(Purpose.DATA, "input", ElementType.F32, Shape.of(rows, cols));
                 PolarFactor polar = new PolarFactor(spec, device, rows, cols)) {
-            MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_FLOAT, u);
-            polar.apply(x, ElementType.F32, x, ElementType.F32);
-            return Trajectory.doubles(x, u.length);
+            x.copyFrom(u);
+            polar.apply(x.segment(), ElementType.F32, x.segment(), ElementType.F32);
+            return Trajectory.doubles(x.toFloatArray());
         }
     }
 }

@@ -3,14 +3,17 @@ package dev.muonium.cli.conform;
 import dev.muonium.device.Device;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Shape;
+import dev.muonium.memory.Tensor;
 import dev.muonium.optim.GroupSpec;
 import dev.muonium.optim.Optimizer;
 import dev.muonium.optim.Parameter;
+import dev.muonium.optim.ParameterKind;
 import dev.muonium.optim.StateTensor;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 
 /** Takes the steps of an optimizer over recorded gradients, from recorded weights. */
@@ -45,32 +48,44 @@ final class Trajectory {
 
     static Result ofMatrix(
             Device device, GroupSpec group, int rows, int cols, float[] start, float[] gradients, int steps) {
-        try (Arena arena = Arena.ofShared()) {
-            MemorySegment weights = arena.allocateFrom(ValueLayout.JAVA_FLOAT, start);
-            MemorySegment recorded = arena.allocateFrom(ValueLayout.JAVA_FLOAT, gradients);
-            return run(device, group, Parameter.matrix(NAME, weights, recorded, rows, cols), recorded, steps);
-        }
+        return run(device, group, ParameterKind.MATRIX, Shape.of(rows, cols), start, gradients, steps);
     }
 
     static Result ofVector(Device device, GroupSpec group, int n, float[] start, float[] gradients, int steps) {
-        try (Arena arena = Arena.ofShared()) {
-            MemorySegment weights = arena.allocateFrom(ValueLayout.JAVA_FLOAT, start);
-            MemorySegment recorded = arena.allocateFrom(ValueLayout.JAVA_FLOAT, gradients);
-            return run(device, group, Parameter.vector(NAME, weights, recorded, n), recorded, steps);
-        }
+        return run(device, group, ParameterKind.VECTOR, Shape.of(n), start, gradients, steps);
     }
 
-    private static Result run(Device device, GroupSpec group, Parameter parameter, MemorySegment gradients, int steps) {
-        long bytes = parameter.shape().elements() * Float.BYTES;
-        Parameter routed = parameter.inGroup(group.name());
-        try (Optimizer optimizer = Optimizer.builder(device).group(group).build()) {
-            optimizer.add(routed);
+    private static Result run(
+            Device device,
+            GroupSpec group,
+            ParameterKind kind,
+            Shape shape,
+            float[] start,
+            float[] gradients,
+            int steps) {
+        long bytes = shape.elements() * Float.BYTES;
+        try (Tensor weights = device.allocate(Purpose.WEIGHTS, NAME, ElementType.F32, shape);
+                Tensor recorded =
+                        device.allocate(Purpose.GRADIENTS, NAME, ElementType.F32, Shape.of(steps, shape.elements()));
+                Optimizer optimizer = Optimizer.builder(device).group(group).build()) {
+            weights.copyFrom(start);
+            recorded.copyFrom(gradients);
+            Parameter parameter = Parameter.of(
+                            NAME,
+                            kind,
+                            shape,
+                            weights.segment(),
+                            ElementType.F32,
+                            gradient(device, recorded, 0, bytes),
+                            ElementType.F32)
+                    .inGroup(group.name());
+            optimizer.add(parameter);
             for (int step = 0; step < steps; step++) {
-                routed.gradient(gradients.asSlice(step * bytes, bytes));
+                parameter.gradient(gradient(device, recorded, step, bytes));
                 optimizer.step();
             }
             Map<String, double[]> arrays = new TreeMap<>();
-            arrays.put(WEIGHTS, doubles(parameter.weights(), parameter.shape().elements()));
+            arrays.put(WEIGHTS, doubles(weights.toFloatArray()));
             for (StateTensor state : optimizer.state(NAME).tensors()) {
                 arrays.put(state.name(), values(device, state));
             }
@@ -78,30 +93,45 @@ final class Trajectory {
         }
     }
 
+    private static MemorySegment gradient(Device device, Tensor recorded, int step, long bytes) {
+        return device.memory().slice(recorded.segment(), step * bytes, bytes);
+    }
+
+    /** Of a device whose memory Java cannot read, the state is a copy on the host, and goes back to be dequantized. */
     private static double[] values(Device device, StateTensor state) {
-        if (state.format() == BlockFormat.F32) {
-            return doubles(state.codes(), state.elements());
-        }
-        try (Arena arena = Arena.ofShared()) {
-            MemorySegment values = arena.allocate(state.elements() * Float.BYTES, Float.BYTES);
-            device.kernels()
-                    .dequantize(
-                            state.format(),
-                            state.block(),
-                            state.codes(),
-                            state.scales(),
-                            values,
-                            ElementType.F32,
-                            0,
-                            state.elements());
-            return doubles(values, state.elements());
+        try (Tensor codes = copy(device, state.format().codeType(), state.elements(), state.codes());
+                Tensor values = device.allocate(Purpose.DATA, NAME, ElementType.F32, Shape.of(state.elements()))) {
+            if (state.format() == BlockFormat.F32) {
+                return doubles(codes.toFloatArray());
+            }
+            MemorySegment hostScales = Objects.requireNonNull(state.scales());
+            long blocks = state.format().scales(state.elements(), state.block());
+            try (Tensor scales = copy(device, ElementType.F32, blocks, hostScales)) {
+                device.kernels()
+                        .dequantize(
+                                state.format(),
+                                state.block(),
+                                codes.segment(),
+                                scales.segment(),
+                                values.segment(),
+                                ElementType.F32,
+                                0,
+                                state.elements());
+                return doubles(values.toFloatArray());
+            }
         }
     }
 
-    static double[] doubles(MemorySegment floats, long elements) {
-        double[] values = new double[Math.toIntExact(elements)];
+    private static Tensor copy(Device device, ElementType type, long elements, MemorySegment host) {
+        Tensor tensor = device.allocate(Purpose.DATA, NAME, type, Shape.of(elements));
+        device.memory().copyIn(host, 0, tensor.segment(), 0, tensor.byteSize());
+        return tensor;
+    }
+
+    static double[] doubles(float[] floats) {
+        double[] values = new double[floats.length];
         for (int i = 0; i < values.length; i++) {
-            values[i] = floats.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+            values[i] = floats[i];
         }
         return values;
     }

@@ -1,6 +1,5 @@
 package dev.muonium.jmh;
 
-import dev.muonium.device.CpuDevice;
 import dev.muonium.device.Device;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -13,25 +12,22 @@ import dev.muonium.optim.Parameter;
 import dev.muonium.optim.ParameterKind;
 import dev.muonium.optim.StepReport;
 
-/**
- * The hidden matrices of a GPT of width d with an optimizer: per layer four of d×d (attention), one of d×4d and one of 4d×d (MLP).
- * Has a device of its own; nothing is freed before the process ends.
- */
-final class GptSet {
-    private final CpuDevice device;
+/** The matrices of a {@link MatrixSet} with an optimizer, on a device of their own; nothing is freed before the process ends. */
+final class SteppedSet {
+    private final Device device;
     private final Optimizer optimizer;
     private long parameters;
     private double flops;
+    private long nanos;
+    private long waitedBefore;
 
-    GptSet(GroupSpec group, int threads, long width, int layers) {
-        device = Device.cpu(threads);
-        optimizer = Optimizer.builder(device).group(group).build();
-        for (int layer = 0; layer < layers; layer++) {
-            for (int i = 0; i < 4; i++) {
-                add(group, layer + ".attention." + i, Shape.of(width, width));
+    SteppedSet(GroupSpec group, Device device, MatrixSet set) {
+        this.device = device;
+        this.optimizer = Optimizer.builder(device).group(group).build();
+        for (int layer = 0; layer < set.layers(); layer++) {
+            for (int i = 0; i < set.shapes().size(); i++) {
+                add(group, layer + "." + i, set.shapes().get(i));
             }
-            add(group, layer + ".mlp.in", Shape.of(width, 4 * width));
-            add(group, layer + ".mlp.out", Shape.of(4 * width, width));
         }
     }
 
@@ -48,12 +44,24 @@ final class GptSet {
 
     private Tensor noise(Purpose purpose, String name, Shape shape) {
         Tensor tensor = device.allocate(purpose, name, ElementType.F32, shape);
-        Noise.fill(tensor.segment());
+        Noise.fill(device, tensor);
         return tensor;
     }
 
     StepReport step() {
-        return optimizer.step();
+        long begin = System.nanoTime();
+        StepReport report = optimizer.step();
+        nanos += System.nanoTime() - begin;
+        return report;
+    }
+
+    /** Percent of the steps' time since the last call in which the host was not waiting for a GPU. */
+    double hostPercent() {
+        long waited = optimizer.waitedNanos() - waitedBefore;
+        double percent = nanos == 0 ? 0 : 100.0 * (nanos - waited) / nanos;
+        waitedBefore += waited;
+        nanos = 0;
+        return percent;
     }
 
     /** What a step does; its bytes are left out, because they depend on what stays in the caches. */

@@ -1,0 +1,40 @@
+package dev.muonium.jmh;
+
+import dev.muonium.memory.Shape;
+import java.util.Collections;
+import java.util.List;
+import java.util.stream.Stream;
+
+/**
+ * The hidden matrices of a model: those of one layer, and how many layers there are.
+ *
+ * @param shapes of one layer
+ */
+record MatrixSet(int layers, List<Shape> shapes) {
+    /**
+     * A set of a name: {@code gpt2-small} (84.9M parameters), {@code d20-e3-full} (of the preset of that name, gated MLP, 205M),
+     * {@code 24x2048} (1.21G).
+     */
+    static MatrixSet named(String name) {
+        return switch (name) {
+            case "gpt2-small" -> new MatrixSet(12, layer(768, Shape.of(768, 3072), Shape.of(3072, 768)));
+            case "d20-e3-full" ->
+                new MatrixSet(24, layer(768, Shape.of(2688, 768), Shape.of(2688, 768), Shape.of(768, 2688)));
+            case "24x2048" -> new MatrixSet(24, layer(2048, Shape.of(2048, 8192), Shape.of(8192, 2048)));
+            default ->
+                throw new IllegalArgumentException(
+                        "there is no set '" + name + "'; use gpt2-small, d20-e3-full or 24x2048");
+        };
+    }
+
+    /** Four matrices of attention, and those of the MLP. */
+    private static List<Shape> layer(long width, Shape... mlp) {
+        return Stream.concat(Collections.nCopies(4, Shape.of(width, width)).stream(), Stream.of(mlp))
+                .toList();
+    }
+
+    /** The same with fewer layers; 0 leaves it as it is. */
+    MatrixSet withLayers(int wanted) {
+        return wanted == 0 ? this : new MatrixSet(wanted, shapes);
+    }
+}
