@@ -31,3 +31,12 @@ set_target_properties(muonium_cuda PROPERTIES LINKER_LANGUAGE CXX CUDA_VISIBILIT
 target_link_options(muonium_cuda PRIVATE -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL -Wl,--no-undefined
     -Wl,-z,relro,-z,now)
 target_link_libraries(muonium_cuda PRIVATE CUDA::cudart)
+
+# The kernels on a real GPU: checked, then measured. Built on request; looks for the two libraries beside itself.
+add_executable(muonium_cuda_bench EXCLUDE_FROM_ALL bench/cuda_bench.cu)
+muonium_cuda_options(muonium_cuda_bench)
+target_include_directories(muonium_cuda_bench PRIVATE .)
+set_target_properties(muonium_cuda_bench PROPERTIES LINKER_LANGUAGE CXX BUILD_WITH_INSTALL_RPATH ON
+    INSTALL_RPATH "$ORIGIN")
+target_link_options(muonium_cuda_bench PRIVATE -static-libstdc++ -static-libgcc)
+target_link_libraries(muonium_cuda_bench PRIVATE muonium CUDA::cudart ${CMAKE_DL_LIBS})
