@@ -6,9 +6,9 @@
 #define MUONIUM_BENCH_CUDA_ATTENTION_H
 
 #include <cmath>
-#include <cstring>
 #include <memory>
 
+#include "bench/cuda/compare.h"
 #include "bench/cuda/random.h"
 
 namespace bench {
@@ -97,27 +97,6 @@ class DeviceAttention final {
   std::vector<std::unique_ptr<Memory>> arrays_;
   Attention attention_;
 };
-
-inline double relative_difference(mu_type type, const std::vector<std::byte>& x, const std::vector<std::byte>& y) {
-  double error = 0.0;
-  double size = 0.0;
-  const auto value = [&](const std::vector<std::byte>& from, std::size_t i) {
-    if (type == MU_BF16) {
-      muonium::bf16 half;
-      std::memcpy(&half, from.data() + 2 * i, 2);
-      return static_cast<double>(muonium::to_float(half));
-    }
-    float number;
-    std::memcpy(&number, from.data() + 4 * i, 4);
-    return static_cast<double>(number);
-  };
-  for (std::size_t i = 0; i < x.size() / width(type); ++i) {
-    const double difference = value(x, i) - value(y, i);
-    error += difference * difference;
-    size += value(y, i) * value(y, i);
-  }
-  return std::sqrt(error / size);
-}
 
 inline bool check_attention(Session& session, const std::string& name, const AttentionCase& is) {
   const DeviceAttention device(session, is);

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 
+#include "bench/cuda/compare.h"
 #include "bench/cuda/random.h"
 
 namespace bench {
@@ -266,10 +267,7 @@ inline bool check_passes(Session& session, const std::string& name, const Kinds&
   }
   double different = 0.0;
   for (int i = 0; i < kArrays; ++i) {
-    const std::vector<std::byte> mine = device.copy(i);
-    for (std::size_t j = 0; j < mine.size(); ++j) {
-      different += mine[j] == host[static_cast<std::size_t>(i)][j] ? 0.0 : 1.0;
-    }
+    different += differing_bytes(device.copy(i), host[static_cast<std::size_t>(i)]);
   }
   checked(session, name, "bytes_unlike_the_cpu", different, 0.0);
   if (!kinds.adamw) {
