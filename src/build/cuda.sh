@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: cuda.sh BUILD_FOLDER CLASSES_FOLDER [ARCHITECTURES [TARGET...]]
+# usage: cuda.sh BUILD_FOLDER CLASSES_FOLDER [ARCHITECTURES]
 # Builds the CUDA backend where there is an nvcc of CUDA 13, reports what each kernel needs, and lays the library with its listing
 # (natives.properties, as native-bundle.sh writes it) out as the classifier jar holds it. Says so where there is no nvcc, and leaves
 # nothing that could pass for a library.
@@ -11,7 +11,6 @@ source src/build/find-cuda.sh
 folder=$1
 classes=$2
 architectures=${3:-90-real;80-virtual}
-shift $(($# < 3 ? $# : 3))
 [ "$architectures" != all ] || architectures="80-real;86-real;89-real;90-real;100-real;103-real;120"
 natives=$classes/dev/muonium/native/linux-x86_64-cuda13
 library=libmuonium_cuda.so
@@ -26,15 +25,13 @@ skip() {
 nvcc=$(find_nvcc 2>&1) || skip "${nvcc//$'\n'/; }"
 nvcc=${nvcc##*$'\n'} # the lines before it name an nvcc of another major
 
-options=(-DCMAKE_BUILD_TYPE=Release -DMUONIUM_CUDA=ON "-DCMAKE_CUDA_COMPILER=$nvcc"
+options=(-DCMAKE_BUILD_TYPE=Release -DMUONIUM_CUDA=ON -DMUONIUM_EMULATOR=OFF "-DCMAKE_CUDA_COMPILER=$nvcc"
     "-DCMAKE_CUDA_ARCHITECTURES=$architectures" "-DCMAKE_CUDA_COMPILER_LAUNCHER=$PWD/src/build/nvcc-logged.sh")
 # The newest compiler of Debian 12, and one that every nvcc 13 accepts; a newer default may be one that it refuses.
 if [ -z "${CUDAHOSTCXX:-}" ] && command -v g++-12 >/dev/null; then
     options+=("-DCMAKE_CUDA_HOST_COMPILER=$(command -v g++-12)")
 fi
-for target in muonium_cuda "$@"; do
-    src/build/native.sh "$folder" "$target" "${options[@]}"
-done
+src/build/native.sh "$folder" muonium_cuda "${options[@]}"
 
 src/build/cuda-resources.sh "$folder" native/src/cuda/spills.txt "$(dirname "$folder")/cuda-resources.txt"
 

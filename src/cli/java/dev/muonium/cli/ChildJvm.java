@@ -64,6 +64,9 @@ final class ChildJvm {
         command.addAll(JvmOptions.own());
         Module module = ChildJvm.class.getModule();
         if (module.isNamed()) {
+            // The class path has the CUDA backend, which is no module.
+            command.add("--class-path");
+            command.add(System.getProperty("java.class.path"));
             command.add("--module-path");
             command.add(System.getProperty("jdk.module.path"));
             command.add("--module");

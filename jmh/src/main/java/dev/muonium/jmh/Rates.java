@@ -14,8 +14,9 @@ import org.openjdk.jmh.results.Result;
 import org.openjdk.jmh.results.ScalarResult;
 
 /**
- * Gives the time of a benchmark's invocation as rates too: nanoseconds per parameter, GB/s, GF/s, and the host's share of it. A profiler, because JMH's own
- * counters know no other unit than operations, and a size that is a {@code @Param} cannot be an {@code @OperationsPerInvocation}.
+ * Gives the time of a benchmark's invocation as rates too: nanoseconds per parameter, GB/s, GF/s, and the host's share of it; and the
+ * bytes of an optimizer's state. A profiler, because JMH's own counters know no other unit than operations, and a size that is a
+ * {@code @Param} cannot be an {@code @OperationsPerInvocation}.
  */
 public final class Rates implements InternalProfiler {
     /** What the benchmark of this process does; a process runs one. JMH makes profilers itself and shows them no benchmark. */
@@ -58,6 +59,9 @@ public final class Rates implements InternalProfiler {
         }
         if (done.flops() > 0) {
             rates.add(rate("rate", done.flops() / nanos, "GF/s"));
+        }
+        if (done.stateBytes() > 0) {
+            rates.add(rate("state", done.stateBytes(), "bytes"));
         }
         DoubleSupplier host = hostPercent;
         if (host != null) {

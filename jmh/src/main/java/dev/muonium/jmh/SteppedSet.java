@@ -66,6 +66,6 @@ final class SteppedSet {
 
     /** What a step does; its bytes are left out, because they depend on what stays in the caches. */
     Work work() {
-        return new Work(parameters, 0, flops);
+        return new Work(parameters, 0, flops, device.ledger().bytes(Purpose.OPTIMIZER_STATE));
     }
 }

@@ -6,9 +6,14 @@ package dev.muonium.jmh;
  * @param parameters elements worked on
  * @param bytes of memory that are read and that are written, each once
  * @param flops floating-point operations
+ * @param stateBytes of memory that an optimizer keeps from step to step
  */
-record Work(long parameters, double bytes, double flops) {
+record Work(long parameters, double bytes, double flops, long stateBytes) {
     static final Work NONE = new Work(0, 0, 0);
+
+    Work(long parameters, double bytes, double flops) {
+        this(parameters, bytes, flops, 0);
+    }
 
     /**
      * Floating-point operations of the plain Newton-Schulz iteration: per step {@code X·Xᵀ} and {@code P·X} of 2n²m each and
