@@ -146,7 +146,7 @@ struct SwigluBackward {
 };
 
 template <class Body, int n>
-__global__ void __launch_bounds__(kThreads) element_wise(Body body, int64_t count) {
+__global__ void __launch_bounds__(kThreads, 4) element_wise(Body body, int64_t count) {
   by_pieces<n>(count, body);
 }
 
