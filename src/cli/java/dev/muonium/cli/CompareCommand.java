@@ -8,6 +8,7 @@ import dev.muonium.cli.report.Machine;
 import dev.muonium.cli.report.Report;
 import dev.muonium.cli.report.ReportFolder;
 import dev.muonium.device.CpuDevice;
+import dev.muonium.device.CudaDevice;
 import dev.muonium.device.Device;
 import dev.muonium.device.DeviceReport;
 import dev.muonium.nano.Preset;
@@ -192,6 +193,13 @@ final class CompareCommand implements Callable<Integer> {
                         report.threads(),
                         Runtime.version().toString());
             }
+            case CudaDevice cuda ->
+                new Machine(
+                        cuda.gpu().name(),
+                        cuda.gpu().architecture(),
+                        true,
+                        1,
+                        Runtime.version().toString());
         };
     }
 

@@ -7,6 +7,7 @@ import dev.muonium.device.CpuTier;
 import dev.muonium.device.CudaAvailability;
 import dev.muonium.device.CudaProbe;
 import dev.muonium.device.DeviceReport;
+import dev.muonium.device.GpuInfo;
 import dev.muonium.device.LibraryFinding;
 import dev.muonium.device.LibraryInfo;
 import java.io.PrintWriter;
@@ -47,8 +48,7 @@ final class DoctorCommand implements Callable<Integer> {
      *
      * @param cpuProblem why the CPU device cannot be used; null if it can
      * @param cpu null if it cannot be used
-     * @param cudaProblem why the CUDA device cannot be used
-     * @param cuda what was found of the libraries that it needs
+     * @param cuda the GPUs, or why there are none, and what was found of the libraries that they need
      */
     record Findings(
             String version,
@@ -59,7 +59,6 @@ final class DoctorCommand implements Callable<Integer> {
             int processors,
             @Nullable String cpuProblem,
             @Nullable DeviceReport cpu,
-            String cudaProblem,
             CudaAvailability cuda) {}
 
     @Override
@@ -94,7 +93,6 @@ final class DoctorCommand implements Callable<Integer> {
                 Runtime.getRuntime().availableProcessors(),
                 problem,
                 cpu,
-                cuda.reason(),
                 cuda);
     }
 
@@ -128,8 +126,12 @@ final class DoctorCommand implements Callable<Integer> {
                 label = "";
             }
         }
-        line(out, "CUDA device", "not available: " + findings.cudaProblem());
-        for (LibraryFinding library : findings.cuda().libraries()) {
+        CudaAvailability cuda = findings.cuda();
+        line(out, "CUDA device", cuda.available() ? "available" : "not available: " + cuda.reason());
+        for (GpuInfo gpu : cuda.gpus()) {
+            line(out, "  cuda:" + gpu.ordinal(), gpu.toString());
+        }
+        for (LibraryFinding library : cuda.libraries()) {
             line(out, "", library.toString());
         }
     }

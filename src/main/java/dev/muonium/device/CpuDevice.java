@@ -35,14 +35,14 @@ public final class CpuDevice extends Device {
     private CpuDevice(Builder options) {
         this.libraries = NativeLibraries.require(); // before anything that calls native code, to explain why it cannot
         @Nullable CpuTier asked = options.tier();
-        this.memory = new SystemMemory();
+        this.memory = new SystemMemory("the CPU device", new Ledger());
         this.bestTier = CpuTier.ofCode(Muonium.mu_cpu_best_tier());
         this.tier = asked == null ? bestTier : requireRunnable(asked, bestTier);
         this.workers = options.executor == null
                 ? Workers.create(options.threads)
                 : Workers.on(options.executor, options.threads);
         this.context = openContext(tier, workers);
-        this.kernels = new NativeKernels(context, memory, memory);
+        this.kernels = new NativeKernels(context, memory, memory, new ThreadSum());
         this.networkKernels = new NetworkKernels(context, memory);
         this.batchKernels = new BatchKernels(context, memory);
     }

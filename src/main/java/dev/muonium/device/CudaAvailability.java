@@ -2,36 +2,50 @@ package dev.muonium.device;
 
 import java.util.List;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Whether an NVIDIA GPU can be used, and if not, why, as a value.
  *
- * @param libraries the driver and the CUDA libraries, each as it was found or not
+ * @param libraries the driver, the CUDA libraries and Muonium's backend, each as it was found or not
+ * @param gpus the GPUs that the driver shows; empty where they could not be asked for
+ * @param problem why there is no CUDA device, with the remedy; null if there is one
  */
-public record CudaAvailability(List<LibraryFinding> libraries) {
-    /** Copies the list. */
+public record CudaAvailability(
+        List<LibraryFinding> libraries,
+        List<GpuInfo> gpus,
+        @Nullable String problem) {
+    /** Copies the lists. */
     public CudaAvailability {
         libraries = List.copyOf(libraries);
+        gpus = List.copyOf(gpus);
     }
 
-    /** Whether driver, runtime and cuBLAS are there. It takes a CUDA backend of Muonium as well, which this version has not. */
-    public boolean librariesFound() {
-        return libraries.stream().allMatch(LibraryFinding::found);
+    /** What the libraries alone say. The first that is missing is the problem: the others may be a consequence. */
+    static CudaAvailability of(List<LibraryFinding> libraries) {
+        return new CudaAvailability(
+                libraries,
+                List.of(),
+                libraries.stream()
+                        .filter(library -> !library.found())
+                        .findFirst()
+                        .map(LibraryFinding::toString)
+                        .orElse(null));
     }
 
-    /** Why there is no CUDA device, in short. */
+    /** Whether everything is there to open a CUDA device. */
+    public boolean available() {
+        return problem == null;
+    }
+
+    /** Why there is no CUDA device, in short; empty if there is one. */
     public String reason() {
-        String missing = libraries.stream()
-                .filter(library -> !library.found())
-                .map(LibraryFinding::name)
-                .collect(Collectors.joining(", "));
-        return "this version of Muonium computes on the CPU only"
-                + (missing.isEmpty() ? "" : " (and this machine has no usable " + missing + ")");
+        return problem == null ? "" : problem;
     }
 
     /** Why there is no CUDA device, with everything that was found and not found. */
     public String explanation() {
-        return "the CUDA device is not available: " + reason() + "; use Device.cpu(). Looked for: "
+        return "the CUDA device is not available: " + reason() + " (or use Device.cpu()). Looked for: "
                 + libraries.stream().map(LibraryFinding::toString).collect(Collectors.joining("; "));
     }
 }

@@ -7,7 +7,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,12 +14,12 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Looks for what a CUDA device needs: the driver first, then the runtime and cuBLAS, all of major version 13. Nothing of it
- * is done unless somebody asks; a program that stays on the CPU never touches CUDA.
+ * Looks for what a CUDA device needs: the driver first, then the runtime and cuBLAS, all of major version 13, then Muonium's own
+ * backend. Nothing of it is done unless somebody asks; a program that stays on the CPU never touches CUDA.
  *
- * <p>A folder that {@value #PATH} or {@value #PATH_VARIABLE} names is the only one that is looked in for runtime and cuBLAS.
- * Else they are looked for as the dynamic linker does, then in {@code CUDA_HOME}, {@code CUDA_PATH} and
- * {@code /usr/local/cuda}. The driver belongs to the system, so the dynamic linker finds it.
+ * <p>A folder that {@value #PATH} or {@value #PATH_VARIABLE} names is the only one that is looked in for runtime and cuBLAS. Else
+ * they are looked for where {@link CudaFolders} says. The driver belongs to the system, so the dynamic linker finds it, unless the
+ * named folder has one (as CUDA's folder {@code compat} does).
  */
 public final class CudaProbe {
     /** The system property that names the folder of the CUDA libraries. */
@@ -29,32 +28,38 @@ public final class CudaProbe {
     /** The environment variable of the same meaning; the property goes before it. */
     public static final String PATH_VARIABLE = "MUONIUM_CUDA_PATH";
 
-    private static final int MAJOR = 13;
+    /** The system property that names the file of Muonium's CUDA backend, instead of the one in its jar. */
+    public static final String BACKEND = "muonium.cuda.backend";
+
+    static final int MAJOR = 13;
+    private static final String DRIVER = "libcuda.so.1";
     private static final String DRIVER_REMEDY = "install an NVIDIA driver of version 580 or newer";
     private static final String TOOLKIT_REMEDY =
             "install the libraries of CUDA " + MAJOR + ", or name their folder with -D" + PATH + "=FOLDER";
 
-    private final Function<String, @Nullable String> properties;
-    private final Function<String, @Nullable String> environment;
+    private final CudaFolders folders;
+    private final CudaBackend backend;
 
     CudaProbe(Function<String, @Nullable String> properties, Function<String, @Nullable String> environment) {
-        this.properties = properties;
-        this.environment = environment;
+        this.folders = new CudaFolders(properties, environment);
+        this.backend = new CudaBackend(new NativeSettings(properties, environment));
     }
 
-    /** Looks now. */
+    /** Looks now; where everything is there, it asks the driver for the GPUs as well. */
     public static CudaAvailability probe() {
-        return new CudaProbe(System::getProperty, System::getenv).look();
+        CudaAvailability found = new CudaProbe(System::getProperty, System::getenv).look();
+        return found.problem() == null ? CudaLibraries.ask(found) : found;
     }
 
     CudaAvailability look() {
-        return new CudaAvailability(List.of(
-                driver(),
-                toolkit("libcudart.so.13", "cudaRuntimeGetVersion", CudaProbe::fromThousands),
-                // Before cuBLAS, which depends on it and may stand in a folder that the dynamic linker does not look
-                // in.
-                toolkit("libcublasLt.so.13", "cublasLtGetVersion", CudaProbe::fromTenThousands),
-                toolkit("libcublas.so.13", "cublasGetProperty", CudaProbe::fromProperties)));
+        List<LibraryFinding> found = new ArrayList<>();
+        found.add(driver());
+        found.add(toolkit("libcudart.so.13", "cudaRuntimeGetVersion", CudaProbe::fromThousands));
+        // Before cuBLAS, which depends on it and may stand in a folder that the dynamic linker does not look in.
+        found.add(toolkit("libcublasLt.so.13", "cublasLtGetVersion", CudaProbe::fromTenThousands));
+        found.add(toolkit("libcublas.so.13", "cublasGetProperty", CudaProbe::fromProperties));
+        found.add(backend.find());
+        return CudaAvailability.of(found);
     }
 
     /** The linker begins with what it was asked for; a plain name says nothing new. */
@@ -77,63 +82,44 @@ public final class CudaProbe {
         String ask(MemorySegment function) throws Throwable;
     }
 
-    private static LibraryFinding driver() {
-        String name = "libcuda.so.1";
-        try {
-            MemorySegment function = function(name, name, "cuDriverGetVersion");
-            int version = number(function);
-            String text = "for CUDA " + fromThousands(version);
-            return version >= MAJOR * 1000
-                    ? new LibraryFinding(name, DynamicLinker.fileOf(function), text, null)
-                    : new LibraryFinding(name, null, "the driver is " + text, DRIVER_REMEDY);
-        } catch (DynamicLinker.CannotOpen e) {
-            return new LibraryFinding(name, null, withoutName(name, e), DRIVER_REMEDY);
-        } catch (IllegalCallerException e) {
-            return notAllowed(name);
+    private LibraryFinding driver() {
+        List<String> reasons = new ArrayList<>();
+        for (String candidate : folders.ofDriver(DRIVER)) {
+            try {
+                MemorySegment function = function(candidate, DRIVER, "cuDriverGetVersion");
+                int version = number(function);
+                String text = "for CUDA " + fromThousands(version);
+                return version >= MAJOR * 1000
+                        ? new LibraryFinding(DRIVER, DynamicLinker.fileOf(function), text, null)
+                        : new LibraryFinding(DRIVER, null, "the driver is too old: it is " + text, DRIVER_REMEDY);
+            } catch (DynamicLinker.CannotOpen e) {
+                reasons.add(withoutName(DRIVER, e));
+            } catch (IllegalCallerException e) {
+                return notAllowed(DRIVER);
+            }
         }
+        return new LibraryFinding(DRIVER, null, String.join(", ", reasons), DRIVER_REMEDY);
     }
 
-    private LibraryFinding toolkit(String name, String function, VersionQuery version) {
+    private LibraryFinding toolkit(String name, String function, VersionQuery query) {
         List<String> reasons = new ArrayList<>();
-        for (String candidate : candidates(name)) {
+        for (String candidate : folders.ofToolkit(name)) {
             try {
                 MemorySegment address = function(candidate, name, function);
-                return new LibraryFinding(name, DynamicLinker.fileOf(address), ask(version, address), null);
+                String version = ask(query, address);
+                Path file = DynamicLinker.fileOf(address);
+                if (version.startsWith(MAJOR + ".")) {
+                    return new LibraryFinding(name, file, version, null);
+                }
+                reasons.add(file + " is of version " + version + ", and CUDA libraries of several majors do not mix");
             } catch (DynamicLinker.CannotOpen e) {
                 reasons.add(withoutName(name, e));
             } catch (IllegalCallerException e) {
                 return notAllowed(name);
             }
         }
+        folders.otherMajor(name).ifPresent(file -> reasons.add("there is " + file + ", of another major version"));
         return new LibraryFinding(name, null, String.join(", ", reasons), TOOLKIT_REMEDY);
-    }
-
-    /** Paths of files that exist, but for the plain name, which stands for the dynamic linker's own search. */
-    private List<String> candidates(String name) {
-        String given = properties.apply(PATH);
-        if (given == null || given.isBlank()) {
-            given = environment.apply(PATH_VARIABLE);
-        }
-        if (given != null && !given.isBlank()) {
-            return List.of(Path.of(given).resolve(name).toAbsolutePath().toString());
-        }
-        List<String> candidates = new ArrayList<>();
-        candidates.add(name);
-        for (String variable : List.of("CUDA_HOME", "CUDA_PATH")) {
-            String home = environment.apply(variable);
-            if (home != null && !home.isBlank()) {
-                addExisting(candidates, Path.of(home, "lib64", name));
-                addExisting(candidates, Path.of(home, "targets", "x86_64-linux", "lib", name));
-            }
-        }
-        addExisting(candidates, Path.of("/usr/local/cuda/lib64", name));
-        return candidates;
-    }
-
-    private static void addExisting(List<String> candidates, Path file) {
-        if (Files.isRegularFile(file)) {
-            candidates.add(file.toString());
-        }
     }
 
     private static MemorySegment function(String library, String name, String function)

@@ -11,7 +11,7 @@ import dev.muonium.memory.ElementType;
  *
  * <p>Thread-safe, but for the restrictions of {@link Workers} and {@link Matmul}.
  */
-public abstract sealed class Device implements Allocator, AutoCloseable permits CpuDevice {
+public abstract sealed class Device implements Allocator, AutoCloseable permits CpuDevice, CudaDevice {
     /** For subclasses. */
     Device() {}
 
@@ -31,12 +31,22 @@ public abstract sealed class Device implements Allocator, AutoCloseable permits 
     }
 
     /**
-     * Opens an NVIDIA GPU. This version of Muonium has no CUDA backend, so this explains, and says what {@link CudaProbe} found.
+     * Opens the first NVIDIA GPU; see {@link CudaDevice}.
      *
-     * @throws DeviceUnavailableException always
+     * @throws DeviceUnavailableException if there is no usable GPU, driver or CUDA library; the message says what was looked for and
+     *     what to do
      */
-    public static Device cuda() {
-        throw new DeviceUnavailableException(CudaProbe.probe().explanation());
+    public static CudaDevice cuda() {
+        return CudaDevice.builder().open();
+    }
+
+    /**
+     * Opens an NVIDIA GPU by its number, from 0; see {@link #cuda()}.
+     *
+     * @throws IllegalArgumentException if there is no GPU of that number
+     */
+    public static CudaDevice cuda(int ordinal) {
+        return CudaDevice.builder().ordinal(ordinal).open();
     }
 
     /** A short name for reports, for example {@code cpu (avx512, 2 threads)}. */

@@ -32,14 +32,30 @@ final class NativeBundle {
         this.entries = entries;
     }
 
+    /** Whether there is a bundle for a platform such as {@code linux-x86_64} or {@code linux-x86_64-cuda13}. */
+    static boolean exists(String platform) {
+        return resource(folder(platform) + LISTING) != null;
+    }
+
+    private static String folder(String platform) {
+        return "/dev/muonium/native/" + platform + "/";
+    }
+
+    /** In the jar of these classes; or in another that the same class loader knows, which a module does not look in. */
+    private static @Nullable URL resource(String name) {
+        @Nullable URL own = NativeBundle.class.getResource(name);
+        ClassLoader loader = NativeBundle.class.getClassLoader();
+        return own != null || loader == null ? own : loader.getResource(name.substring(1));
+    }
+
     /** The bundle for a platform such as {@code linux-x86_64}. */
     static NativeBundle forPlatform(String platform) throws IOException {
-        String folder = "/dev/muonium/native/" + platform + "/";
-        try (InputStream in = NativeBundle.class.getResourceAsStream(folder + LISTING)) {
-            if (in == null) {
-                throw new IOException(
-                        "there is no " + folder + LISTING + " on the class path or in the module of Muonium");
-            }
+        String folder = folder(platform);
+        @Nullable URL url = resource(folder + LISTING);
+        if (url == null) {
+            throw new IOException("there is no " + folder + LISTING + " on the class path or in the module of Muonium");
+        }
+        try (InputStream in = connect(url).getInputStream()) {
             byte[] listing = in.readAllBytes();
             return new NativeBundle(folder, hex(sha256().digest(listing)).substring(0, 32), parse(folder, listing));
         }
@@ -78,10 +94,14 @@ final class NativeBundle {
     }
 
     private URLConnection connect(Entry entry) throws IOException {
-        @Nullable URL url = NativeBundle.class.getResource(folder + entry.file());
+        @Nullable URL url = resource(folder + entry.file());
         if (url == null) {
             throw new IOException("there is no " + folder + entry.file() + ", although " + LISTING + " lists it");
         }
+        return connect(url);
+    }
+
+    private static URLConnection connect(URL url) throws IOException {
         URLConnection connection = url.openConnection();
         connection.setUseCaches(false); // a cached connection keeps the jar open
         return connection;

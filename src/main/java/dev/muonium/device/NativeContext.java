@@ -5,21 +5,22 @@ import dev.muonium.bindings.mu.Muonium;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.function.Consumer;
 
 /**
- * A {@code mu_context} of the CPU backend. Its handle lives in an arena, so that a call that comes after (or during) close
- * is an {@link IllegalStateException} and never reaches freed memory.
+ * A {@code mu_context}. Its handle lives in an arena, so that a call that comes after (or during) close is an
+ * {@link IllegalStateException} and never reaches freed memory.
  */
-final class NativeContext implements AutoCloseable {
+class NativeContext implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final MemorySegment handle;
     private volatile boolean closed;
 
-    private NativeContext(MemorySegment address) {
-        this.handle = address.reinterpret(arena, NativeContext::destroy);
+    NativeContext(MemorySegment address, Consumer<MemorySegment> destroy) {
+        this.handle = address.reinterpret(arena, destroy);
     }
 
-    /** Opens a context whose kernels are of a tier that the processor can run. */
+    /** Opens a context of the CPU whose kernels are of a tier that the processor can run. */
     static NativeContext open(CpuTier tier) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
@@ -27,11 +28,11 @@ final class NativeContext implements AutoCloseable {
                     Muonium.mu_context_create(
                             Muonium.MU_BACKEND_CPU(), MemorySegment.NULL, 0, MemorySegment.NULL, tier.code(), out),
                     "mu_context_create");
-            return new NativeContext(out.get(ValueLayout.ADDRESS, 0));
+            return new NativeContext(out.get(ValueLayout.ADDRESS, 0), NativeContext::destroy);
         }
     }
 
-    /** The {@code mu_context*}. */
+    /** The {@code mu_context*}, for a call that is made at once. */
     MemorySegment handle() {
         if (closed) {
             throw new IllegalStateException("the kernels of a device were used after the device was closed");

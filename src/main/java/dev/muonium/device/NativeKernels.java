@@ -15,25 +15,20 @@ import org.jspecify.annotations.Nullable;
 
 /** The kernels of {@code libmuonium.so}: bounds are checked here, beside each call; the rest is checked by the callee. */
 final class NativeKernels implements Kernels {
-    /**
-     * Where a call puts its sum. One per thread and outside the ledger, like the call's own stack: which thread calls first
-     * is chance, and the ledger must not depend on it.
-     */
-    private static final ThreadLocal<MemorySegment> SUM =
-            ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(ValueLayout.JAVA_DOUBLE));
-
     private final NativeContext context;
     private final DeviceMemory memory;
     private final Allocator settings;
+    private final SumPlace sums;
 
     /**
      * @param memory where arrays lie
      * @param settings where scalars that are passed by address lie: always the host's memory
      */
-    NativeKernels(NativeContext context, DeviceMemory memory, Allocator settings) {
+    NativeKernels(NativeContext context, DeviceMemory memory, Allocator settings, SumPlace sums) {
         this.context = context;
         this.memory = memory;
         this.settings = settings;
+        this.sums = sums;
     }
 
     @Override
@@ -89,9 +84,13 @@ final class NativeKernels implements Kernels {
     @Override
     public double sumSquares(MemorySegment x, ElementType type, long begin, long end) {
         memory.requireReadable("x", x, type, end);
-        MemorySegment sum = SUM.get();
-        context.check(Muonium.mu_sum_squares(context.handle(), x, code(type), begin, end, sum), "mu_sum_squares");
-        return sum.get(ValueLayout.JAVA_DOUBLE, 0);
+        MemorySegment sum = sums.take();
+        try {
+            context.check(Muonium.mu_sum_squares(context.handle(), x, code(type), begin, end, sum), "mu_sum_squares");
+            return sums.read(sum);
+        } finally {
+            sums.give();
+        }
     }
 
     @Override
@@ -188,26 +187,30 @@ final class NativeKernels implements Kernels {
         memory.requireReadable("gradient", gradient, gradientType, end);
         requireState("momentum", "scales", format, block, momentum, scales, end);
         memory.requireWritable("update", update, updateType, end);
-        MemorySegment sum = SUM.get();
-        context.check(
-                Muonium.mu_muon_momentum(
-                        context.handle(),
-                        code(format),
-                        block,
-                        gradient,
-                        code(gradientType),
-                        gradientScale,
-                        momentum,
-                        orNull(scales),
-                        update,
-                        code(updateType),
-                        beta,
-                        nesterov ? 1 : 0,
-                        begin,
-                        end,
-                        sum),
-                "mu_muon_momentum");
-        return sum.get(ValueLayout.JAVA_DOUBLE, 0);
+        MemorySegment sum = sums.take();
+        try {
+            context.check(
+                    Muonium.mu_muon_momentum(
+                            context.handle(),
+                            code(format),
+                            block,
+                            gradient,
+                            code(gradientType),
+                            gradientScale,
+                            momentum,
+                            orNull(scales),
+                            update,
+                            code(updateType),
+                            beta,
+                            nesterov ? 1 : 0,
+                            begin,
+                            end,
+                            sum),
+                    "mu_muon_momentum");
+            return sums.read(sum);
+        } finally {
+            sums.give();
+        }
     }
 
     @Override

@@ -19,21 +19,22 @@ import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.CodeSource;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds, loads and checks the native libraries of the CPU, once per process: libgomp, then oneDNN, which needs it, then our own.
- * What came of it is kept as a value, so that every later question gets the same answer.
+ * Finds, loads and checks the native libraries that Muonium brings, once per process: our own, which every device needs, and what
+ * the CPU multiplies matrices with, which a bundle for a machine with a GPU may lack: libgomp, then oneDNN, which needs it. What
+ * came of it is kept as a value, so that every later question gets the same answer.
  */
 final class NativeLibraries {
     private static final Logger LOG = LogManager.getLogger(NativeLibraries.class);
 
-    private static final List<NativeLibrary> ORDER =
+    private static final List<NativeLibrary> OF_THE_CPU =
             List.of(NativeLibrary.OPENMP, NativeLibrary.DNNL, NativeLibrary.MUONIUM);
 
     private NativeLibraries() {}
@@ -42,11 +43,16 @@ final class NativeLibraries {
     private sealed interface Outcome {
         record Loaded(List<LibraryInfo> libraries) implements Outcome {}
 
-        record Failed(String sentence, Throwable cause) implements Outcome {}
+        /** @param where a platform, where it matters, for the middle of a sentence */
+        record Failed(String where, String reason, Throwable cause) implements Outcome {}
     }
 
-    private static final class Once {
-        static final Outcome OUTCOME = tryLoad(NativeSettings.ofThisProcess());
+    private static final class OfMuonium {
+        static final Outcome OUTCOME = outcomeOf(NativeLibraries::loadMuonium);
+    }
+
+    private static final class OfTheCpu {
+        static final Outcome OUTCOME = outcomeOf(NativeLibraries::loadForCpu);
     }
 
     /** Why the libraries cannot be used; the message is part of a sentence. */
@@ -59,38 +65,46 @@ final class NativeLibraries {
     }
 
     /**
-     * The libraries, loaded and installed in the bindings.
+     * The libraries of the CPU device, loaded and installed in the bindings.
      *
      * @throws DeviceUnavailableException if they cannot be, with what was tried and the remedy
      */
     static List<LibraryInfo> require() {
-        return switch (Once.OUTCOME) {
+        return switch (OfTheCpu.OUTCOME) {
             case Outcome.Loaded loaded -> loaded.libraries();
-            case Outcome.Failed failed -> throw new DeviceUnavailableException(failed.sentence(), failed.cause());
+            case Outcome.Failed failed ->
+                throw new DeviceUnavailableException(
+                        "the CPU device is not available" + failed.where() + ": " + failed.reason(), failed.cause());
         };
     }
 
-    private static Outcome tryLoad(NativeSettings settings) {
+    /** Our own library alone, loaded and installed in the bindings. */
+    static LibraryInfo requireMuonium() throws CannotLoad {
+        return switch (OfMuonium.OUTCOME) {
+            case Outcome.Loaded loaded -> loaded.libraries().getFirst();
+            case Outcome.Failed failed -> throw new CannotLoad(failed.reason(), failed.cause());
+        };
+    }
+
+    private interface Loading {
+        List<LibraryInfo> load(NativeSettings settings) throws CannotLoad;
+    }
+
+    private static Outcome outcomeOf(Loading loading) {
+        NativeSettings settings = NativeSettings.ofThisProcess();
+        String here = " on " + settings.platform();
         try {
-            List<LibraryInfo> libraries = load(settings);
+            List<LibraryInfo> libraries = loading.load(settings);
             LOG.debug("loaded {}", libraries);
             return new Outcome.Loaded(libraries);
         } catch (CannotLoad e) {
-            return new Outcome.Failed(
-                    "the CPU device is not available on " + settings.platform() + ": " + e.getMessage(), e);
+            return new Outcome.Failed(here, String.valueOf(e.getMessage()), e);
         } catch (IllegalCallerException e) {
-            return new Outcome.Failed(nativeAccessDenied(), e);
+            return new Outcome.Failed("", "the JVM does not let Muonium call native code; " + nativeAccessFlag(), e);
         } catch (RuntimeException | LinkageError e) {
             // Thrown from here, it would be lost: a class that failed to initialize says so only once.
-            return new Outcome.Failed(
-                    "the CPU device is not available on " + settings.platform() + ": " + e
-                            + " while the native libraries were loaded",
-                    e);
+            return new Outcome.Failed(here, e + " while the native libraries were loaded", e);
         }
-    }
-
-    private static String nativeAccessDenied() {
-        return "the CPU device is not available: the JVM does not let Muonium call native code; " + nativeAccessFlag();
     }
 
     /** The remedy for a JVM that refuses native calls, with the flag as it must be typed. */
@@ -104,40 +118,47 @@ final class NativeLibraries {
                         + " ALL-UNNAMED if Muonium is on the module path)";
     }
 
-    private static List<LibraryInfo> load(NativeSettings settings) throws CannotLoad {
-        Path folder = locate(settings);
-        List<SymbolLookup> symbols = new ArrayList<>();
-        for (NativeLibrary library : ORDER) {
-            symbols.add(open(settings, folder.resolve(library.soname())));
-        }
-        // oneDNN's lookup also finds what oneDNN itself depends on. When another copy of libgomp was in the process
-        // before, that is the one whose settings count.
-        SymbolLookup dnnl = symbols.get(1);
-        SymbolLookup muonium = symbols.get(2);
-        requireAbi(muonium, folder.resolve(NativeLibrary.MUONIUM.soname()));
-        requireFunctions(NativeLibrary.OPENMP, OpenMp.class, dnnl, folder.resolve(NativeLibrary.OPENMP.soname()));
-        requireFunctions(NativeLibrary.DNNL, Dnnl.class, dnnl, folder.resolve(NativeLibrary.DNNL.soname()));
-        requireFunctions(NativeLibrary.MUONIUM, Muonium.class, muonium, folder.resolve(NativeLibrary.MUONIUM.soname()));
-        NativeSymbols.install(NativeLibrary.OPENMP, dnnl);
-        NativeSymbols.install(NativeLibrary.DNNL, dnnl);
+    private static List<LibraryInfo> loadMuonium(NativeSettings settings) throws CannotLoad {
+        Path file = locate(settings, List.of(NativeLibrary.MUONIUM)).resolve(NativeLibrary.MUONIUM.soname());
+        SymbolLookup muonium = open(settings, file);
+        requireAbi(muonium, file);
+        requireFunctions(NativeLibrary.MUONIUM, Muonium.class, muonium, file);
         NativeSymbols.install(NativeLibrary.MUONIUM, muonium);
-        requireOneDnn(folder.resolve(NativeLibrary.DNNL.soname()));
-        return List.of(
-                new LibraryInfo(
-                        NativeLibrary.MUONIUM.soname(),
-                        Muonium.mu_version().getString(0) + ", ABI " + Muonium.mu_abi_version(),
-                        folder.resolve(NativeLibrary.MUONIUM.soname())),
-                new LibraryInfo(
-                        NativeLibrary.DNNL.soname(), oneDnnVersion(), folder.resolve(NativeLibrary.DNNL.soname())),
-                new LibraryInfo(
-                        NativeLibrary.OPENMP.soname(), "unknown", folder.resolve(NativeLibrary.OPENMP.soname())));
+        return List.of(new LibraryInfo(
+                NativeLibrary.MUONIUM.soname(),
+                Muonium.mu_version().getString(0) + ", ABI " + Muonium.mu_abi_version(),
+                file));
     }
 
-    /** The folder that holds the three libraries. */
+    private static List<LibraryInfo> loadForCpu(NativeSettings settings) throws CannotLoad {
+        Path folder = locate(settings, OF_THE_CPU);
+        Path openMpFile = folder.resolve(NativeLibrary.OPENMP.soname());
+        Path dnnlFile = folder.resolve(NativeLibrary.DNNL.soname());
+        open(settings, openMpFile);
+        // oneDNN's lookup also finds what oneDNN itself depends on. When another copy of libgomp was in the process
+        // before, that is the one whose settings count.
+        SymbolLookup dnnl = open(settings, dnnlFile);
+        requireFunctions(NativeLibrary.OPENMP, OpenMp.class, dnnl, openMpFile);
+        requireFunctions(NativeLibrary.DNNL, Dnnl.class, dnnl, dnnlFile);
+        LibraryInfo muonium = requireMuonium();
+        NativeSymbols.install(NativeLibrary.OPENMP, dnnl);
+        NativeSymbols.install(NativeLibrary.DNNL, dnnl);
+        requireOneDnn(dnnlFile);
+        return List.of(
+                muonium,
+                new LibraryInfo(NativeLibrary.DNNL.soname(), oneDnnVersion(), dnnlFile),
+                new LibraryInfo(NativeLibrary.OPENMP.soname(), "unknown", openMpFile));
+    }
+
+    /** The folder that holds the libraries of the CPU device. */
     static Path locate(NativeSettings settings) throws CannotLoad {
+        return locate(settings, OF_THE_CPU);
+    }
+
+    private static Path locate(NativeSettings settings, List<NativeLibrary> wanted) throws CannotLoad {
         Path given = settings.libraryPath();
         if (given != null) {
-            return requireComplete(given);
+            return requireComplete(given, wanted);
         }
         if (!settings.platform().equals("linux-x86_64")) {
             throw new CannotLoad(
@@ -146,7 +167,9 @@ final class NativeLibraries {
                     null);
         }
         try {
-            return extract(settings, NativeBundle.forPlatform(settings.platform()));
+            NativeBundle bundle = NativeBundle.forPlatform(settings.platform());
+            requireListed(bundle, wanted);
+            return extract(settings, bundle);
         } catch (IOException e) {
             throw new CannotLoad(
                     e.getMessage() + "; use a complete jar, or name a folder that has the libraries with -D"
@@ -155,20 +178,30 @@ final class NativeLibraries {
         }
     }
 
-    private static Path requireComplete(Path folder) throws CannotLoad {
-        for (NativeLibrary library : ORDER) {
+    private static void requireListed(NativeBundle bundle, List<NativeLibrary> wanted) throws IOException {
+        for (NativeLibrary library : wanted) {
+            if (bundle.entries().stream().noneMatch(entry -> entry.file().equals(library.soname()))) {
+                throw new IOException("the jar, or the class folder, brings no " + library);
+            }
+        }
+    }
+
+    private static Path requireComplete(Path folder, List<NativeLibrary> wanted) throws CannotLoad {
+        for (NativeLibrary library : wanted) {
             if (!Files.isRegularFile(folder.resolve(library.soname()))) {
                 throw new CannotLoad(
                         "the folder " + folder + ", which " + NativeSettings.LIBRARY_PATH + " or "
                                 + NativeSettings.LIBRARY_PATH_VARIABLE + " names, has no " + library.soname()
-                                + "; it must have libgomp.so.1, libdnnl.so.3 and libmuonium.so",
+                                + "; it must have "
+                                + wanted.stream().map(NativeLibrary::soname).collect(Collectors.joining(" and ")),
                         null);
             }
         }
         return folder;
     }
 
-    private static Path extract(NativeSettings settings, NativeBundle bundle) throws CannotLoad {
+    /** Puts a bundle's libraries into the first cache that can be used. */
+    static Path extract(NativeSettings settings, NativeBundle bundle) throws CannotLoad {
         StringBuilder tried = new StringBuilder();
         @Nullable IOException first = null;
         for (Path cache : settings.caches()) {
@@ -228,7 +261,7 @@ final class NativeLibraries {
      * Every function of the bindings, before one is called for the first time: there, a missing one would be a linkage error
      * in the middle of somebody's work, and after the first time one without a reason.
      */
-    private static void requireFunctions(NativeLibrary library, Class<?> bindings, SymbolLookup symbols, Path path)
+    static void requireFunctions(NativeLibrary library, Class<?> bindings, SymbolLookup symbols, Path path)
             throws CannotLoad {
         String suffix = "$address"; // jextract makes a method of that name for each function
         List<String> missing = Arrays.stream(bindings.getMethods())

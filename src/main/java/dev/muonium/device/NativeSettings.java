@@ -45,6 +45,12 @@ final class NativeSettings {
         return path(LIBRARY_PATH, LIBRARY_PATH_VARIABLE);
     }
 
+    /** The file of the CUDA backend that was named; null to take the one in its jar. */
+    @Nullable
+    Path cudaBackend() {
+        return path(CudaProbe.BACKEND, "MUONIUM_CUDA_BACKEND");
+    }
+
     /**
      * The cache folders to try, the first that can be used wins: the one that was asked for and no other, or the user's
      * cache and then the temporary folder.

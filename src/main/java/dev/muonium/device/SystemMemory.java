@@ -37,8 +37,15 @@ final class SystemMemory implements Allocator, DeviceMemory {
             LINKER.defaultLookup().findOrThrow("free"), FunctionDescriptor.ofVoid(ValueLayout.ADDRESS));
     private static final AddressLayout POINTER = ValueLayout.ADDRESS;
 
-    private final Ledger ledger = new Ledger();
+    private final String device;
+    private final Ledger ledger;
     private volatile boolean closed;
+
+    /** @param device what messages call the device whose ledger it is, for example {@code the CPU device} */
+    SystemMemory(String device, Ledger ledger) {
+        this.device = device;
+        this.ledger = ledger;
+    }
 
     @Override
     public Ledger ledger() {
@@ -53,7 +60,7 @@ final class SystemMemory implements Allocator, DeviceMemory {
     @Override
     public Tensor allocate(Purpose purpose, String name, ElementType type, Shape shape) {
         if (closed) {
-            throw new IllegalStateException("the CPU device was used after it was closed");
+            throw new IllegalStateException(device + " was used after it was closed");
         }
         long size = size(name, type, shape);
         long asked = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;

@@ -57,6 +57,46 @@ public final class Ledger {
         return map;
     }
 
+    /**
+     * Enters memory that is not a tensor's, such as what a native library holds; for implementers of {@link Allocator}.
+     *
+     * @param bytes what it has now; {@link Entry#resize} changes it
+     */
+    public Entry enter(Purpose purpose, long bytes) {
+        return new Entry(purpose, bytes);
+    }
+
+    /** An entry of its own; closing takes it back. Thread-safe. */
+    public final class Entry implements AutoCloseable {
+        private final Purpose purpose;
+        private long bytes;
+
+        private Entry(Purpose purpose, long bytes) {
+            this.purpose = purpose;
+            if (bytes > 0) {
+                allocated(purpose, bytes);
+            }
+            this.bytes = bytes;
+        }
+
+        /** Sets how much there is now. */
+        public void resize(long now) {
+            synchronized (Ledger.this) {
+                if (now > bytes) {
+                    allocated(purpose, now - bytes);
+                } else if (now < bytes) {
+                    freed(purpose, bytes - now);
+                }
+                bytes = now;
+            }
+        }
+
+        @Override
+        public void close() {
+            resize(0);
+        }
+    }
+
     synchronized void allocated(Purpose purpose, long bytes) {
         int i = purpose.ordinal();
         live[i] += bytes;

@@ -22,16 +22,8 @@ public final class Tensor implements AutoCloseable {
     private final Shape shape;
     private final MemorySegment segment;
     private final @Nullable DeviceMemory device;
-    private final @Nullable Owner owner;
+    private final @Nullable Runnable release;
     private volatile boolean closed;
-
-    /** What owning a tensor's memory means: the arena to close, and the entry to take back. */
-    private record Owner(Arena arena, Ledger ledger, Purpose purpose, long bytes) {
-        void free() {
-            arena.close();
-            ledger.freed(purpose, bytes);
-        }
-    }
 
     /** @param device what reads and writes the segment where Java cannot; null where it can */
     private Tensor(
@@ -40,13 +32,13 @@ public final class Tensor implements AutoCloseable {
             Shape shape,
             MemorySegment segment,
             @Nullable DeviceMemory device,
-            @Nullable Owner owner) {
+            @Nullable Runnable release) {
         this.name = name;
         this.type = type;
         this.shape = shape;
         this.segment = segment;
         this.device = device;
-        this.owner = owner;
+        this.release = release;
     }
 
     /**
@@ -64,15 +56,13 @@ public final class Tensor implements AutoCloseable {
      * A tensor over memory of a device that somebody else owns and keeps alive.
      *
      * @param segment memory of that device, aligned to the element type, at least as large as the shape says
+     * @param arena what the segment lives in, closed with the tensor
      * @throws IllegalArgumentException if it is not
      */
     public static Tensor borrow(
-            String name, ElementType type, Shape shape, MemorySegment segment, DeviceMemory device) {
-        if (device.isHost()) {
-            return borrow(name, type, shape, segment);
-        }
+            String name, ElementType type, Shape shape, MemorySegment segment, DeviceMemory device, Arena arena) {
         device.requireReadable(name, segment, type, shape.elements());
-        return new Tensor(name, type, shape, segment, device, null);
+        return new Tensor(name, type, shape, segment, device, arena::close);
     }
 
     /**
@@ -90,7 +80,7 @@ public final class Tensor implements AutoCloseable {
             Purpose purpose,
             long bytes) {
         ledger.allocated(purpose, bytes);
-        return new Tensor(name, type, shape, segment, null, new Owner(arena, ledger, purpose, bytes));
+        return new Tensor(name, type, shape, segment, null, release(arena, ledger, purpose, bytes));
     }
 
     /** The same for memory that Java cannot read and write itself. */
@@ -105,7 +95,15 @@ public final class Tensor implements AutoCloseable {
             Purpose purpose,
             long bytes) {
         ledger.allocated(purpose, bytes);
-        return new Tensor(name, type, shape, segment, device, new Owner(arena, ledger, purpose, bytes));
+        return new Tensor(name, type, shape, segment, device, release(arena, ledger, purpose, bytes));
+    }
+
+    /** What owning a tensor's memory means: the arena to close, and the entry to take back. */
+    private static Runnable release(Arena arena, Ledger ledger, Purpose purpose, long bytes) {
+        return () -> {
+            arena.close();
+            ledger.freed(purpose, bytes);
+        };
     }
 
     /** The name given when it was made. */
@@ -254,9 +252,9 @@ public final class Tensor implements AutoCloseable {
         if (closed) {
             return;
         }
-        if (owner != null) {
+        if (release != null) {
             try {
-                owner.free();
+                release.run();
             } catch (IllegalStateException e) {
                 throw new IllegalStateException(
                         "tensor '" + name + "' cannot be closed while a native call uses it; wait for the call to end",
