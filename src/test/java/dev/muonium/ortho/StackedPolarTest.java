@@ -1,135 +1,14 @@
 package dev.muonium.ortho;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
-
 import dev.muonium.device.Device;
-import dev.muonium.memory.ElementType;
-import dev.muonium.memory.Tensor;
-import java.util.Arrays;
-import java.util.List;
 import org.junit.jupiter.api.Tag;
-import org.junit.jupiter.api.Test;
 
 /** Polar factors on a CPU in the way of a GPU: in launches over several matrices. */
 @Tag("tier")
 class StackedPolarTest extends CpuPolarFactorContract {
-    private SquareProducts squares = new SquareProducts.HalfWork();
-
     @Override
     protected PolarFactor polar(Device on, NewtonSchulz spec, long rows, long cols) {
-        return polar(on, spec, rows, cols, 1);
-    }
-
-    private PolarFactor polar(Device on, NewtonSchulz spec, long rows, long cols, int together) {
-        return new PolarFactor(on, rows, cols, new StackedPolar(spec, on, squares, rows, cols, together));
-    }
-
-    /** 300 columns are three panels; 130 with four panels wanted are two. */
-    @Test
-    void everyKindOfSymmetricProductMatchesTheReference() {
-        for (String choice : List.of("kernel", "panels/2", "panels/4", "full")) {
-            squares = SquareProducts.parse(choice);
-            for (int[] shape : new int[][] {{300, 700}, {130, 200}, {700, 300}, {40, 9}}) {
-                float[] u = gaussian(shape[0] * shape[1], 17);
-                double[] reference = ReferenceNewtonSchulz.apply(FP32, widen(u), shape[0], shape[1]);
-                String what = choice + " of " + shape[0] + "×" + shape[1];
-                assertWithin(1e-5, apply(device, FP32.way(Way.symmetric()), u, shape[0], shape[1]), reference, what);
-                assertWithin(2e-4, apply(device, FP32.way(Way.gram(3)), u, shape[0], shape[1]), reference, what);
-            }
-        }
-        squares = new SquareProducts.HalfWork();
-    }
-
-    @Test
-    void theChoiceOfSymmetricProductsIsReadFromItsName() {
-        assertEquals(new SquareProducts.HalfWork(), SquareProducts.parse(" Kernel "));
-        assertEquals(new SquareProducts.Full(), SquareProducts.parse("full"));
-        assertEquals(new SquareProducts.Panels(3), SquareProducts.parse("panels/3"));
-        assertEquals("panels/3", SquareProducts.parse("panels/3").toString());
-        assertMessage("muonium.squares is 'syrk'; kernel, panels/N", () -> SquareProducts.parse("syrk"));
-        assertMessage("has 1 panels; it must have from 2 to 64", () -> SquareProducts.parse("panels/1"));
-    }
-
-    /** Of five matrices, three and then two: the bits do not depend on which are together, nor on the one that is zero. */
-    @Test
-    void stacksAreWorkedOnSeveralAtATime() {
-        int rows = 40;
-        int cols = 24;
-        int size = rows * cols;
-        for (Way way : List.of(Way.plain(), Way.symmetric(), Way.gram(2))) {
-            NewtonSchulz spec = FP32.way(way);
-            float[] all = gaussian(5 * size, 23);
-            Arrays.fill(all, size, 2 * size, 0);
-            for (int i = 3 * size; i < 4 * size; i++) {
-                all[i] *= 1e-12f;
-            }
-            try (Tensor u = f32(all);
-                    Tensor out = f32(new float[5 * size]);
-                    PolarFactor polar = polar(device, spec, rows, cols, 3)) {
-                polar.applyToStack(
-                        5, u.segment(), ElementType.F32, cols, size, out.segment(), ElementType.F32, cols, size);
-                float[] result = out.toFloatArray();
-                for (int i = 0; i < 5; i++) {
-                    float[] one = Arrays.copyOfRange(all, i * size, (i + 1) * size);
-                    assertArrayEquals(
-                            apply(device, spec, one, rows, cols),
-                            Arrays.copyOfRange(result, i * size, (i + 1) * size),
-                            way + ", matrix " + i);
-                }
-            }
-        }
-    }
-
-    @Test
-    void aMatrixThatIsNotFiniteIsRefusedBeforeAnythingOfItsBatchIsWritten() {
-        float[] values = gaussian(3 * 12, 3);
-        values[30] = Float.POSITIVE_INFINITY;
-        try (Tensor u = f32(values);
-                Tensor out = f32(new float[36]);
-                PolarFactor polar = polar(device, FP32, 3, 4, 3)) {
-            assertMessage(
-                    "a matrix of 3×4 holds NaN or an infinity",
-                    () -> polar.applyToStack(
-                            3, u.segment(), ElementType.F32, 4, 12, out.segment(), ElementType.F32, 4, 12));
-            assertArrayEquals(new float[36], out.toFloatArray());
-            u.setFloat(30, 1);
-            polar.applyToStack(3, u.segment(), ElementType.F32, 4, 12, out.segment(), ElementType.F32, 4, 12);
-            for (float value : out.toFloatArray()) {
-                assertTrue(Float.isFinite(value));
-            }
-        }
-    }
-
-    @Test
-    void aStackOfNoneAtATimeIsRefused() {
-        assertThrows(IllegalArgumentException.class, () -> new PolarFactor(FP32, device, 3, 4, 0));
-        try (Tensor workspace = f32(new float[1024])) {
-            assertMessage(
-                    "is for 0 matrices of 3×4; it must be for 1 to",
-                    () -> BatchedNewtonSchulz.bind(FP32, device, 3, 4, 0, workspace.segment()));
-        }
-    }
-
-    /** What an iteration for n matrices takes is n times what one takes, so that a plan can divide a cap by it. */
-    @Test
-    void theWorkspaceGrowsWithTheNumberOfMatrices() {
-        NewtonSchulz symmetric = FP32.way(Way.symmetric());
-        assertEquals(
-                2 * 64 * 256 * 4 + 2 * 64 * 64 * 4, BatchedNewtonSchulz.workspaceBytes(symmetric, device, 64, 256));
-        assertEquals(
-                2 * 64 * 256 * 4 + 4 * 64 * 64 * 4,
-                BatchedNewtonSchulz.workspaceBytes(FP32.way(Way.gram()), device, 64, 256));
-        assertEquals(4 * 256, BatchedNewtonSchulz.workspaceBytes(symmetric, device, 3, 4));
-        assertMessage(
-                "more bytes than a 64-bit count can hold",
-                () -> BatchedNewtonSchulz.workspaceBytes(symmetric, device, 3_000_000_000L, 3_000_000_000L));
-        try (Tensor workspace = f32(new float[64 * 3 - 1])) {
-            assertMessage(
-                    "'the workspace of a Newton-Schulz iteration for 3 of 3×4'",
-                    () -> BatchedNewtonSchulz.bind(symmetric, device, 3, 4, 3, workspace.segment()));
-        }
+        return new PolarFactor(
+                on, rows, cols, new StackedPolar(spec, on, new SquareProducts.HalfWork(), rows, cols, 1));
     }
 }
