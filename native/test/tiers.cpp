@@ -24,19 +24,6 @@ const mu_context* emulated_cuda() {
   }();
   return context.get();
 }
-
-void run_emulated(const std::function<void(const mu_context*)>& body) {
-  const mu_context* context = emulated_cuda();
-  const Scope scope("emulated CUDA");
-  try {
-    body(context);
-  } catch (const Failure&) {
-    if (std::strstr(mu_last_error(), "the CUDA backend does not have this kernel") == nullptr) {
-      throw;
-    }
-    skipped(mu_last_error());
-  }
-}
 #endif
 
 bool only_cuda() {
@@ -71,7 +58,8 @@ void for_each_tier(const std::function<void(const mu_context*)>& body) {
     }
   }
 #if defined(MU_TEST_EMULATED_CUDA)
-  run_emulated(body);
+  const Scope scope("emulated CUDA");
+  body(emulated_cuda());
 #else
   skipped("the emulator of CUDA was not built (MUONIUM_EMULATOR)");
 #endif
