@@ -40,6 +40,7 @@ link=(--add-modules "$modules" --strip-debug --no-header-files --no-man-pages --
 if [ "$(cat "$work/jre.made-by" 2>/dev/null)" != "$jdk ${link[*]}" ]; then
     rm -rf "$work/jre"
     "$jdk/bin/jlink" "${link[@]}" --output "$work/jre"
+    rm -f "$work"/jre/lib/lib{awt_xawt,splashscreen,jsound,mlib_image,javajpeg}.so # windows, sounds, JPEG
     find "$work/jre" -name '*.so' -exec strip --strip-unneeded {} +
     printf '%s' "$jdk ${link[*]}" >"$work/jre.made-by"
 fi
@@ -62,6 +63,8 @@ repacked() {
     rm -f "$folder"/META-INF/*.SF "$folder"/META-INF/*.RSA
     # The tables of encodings other than GPT-2's: 6 MB.
     rm -f "$folder"/com/knuddels/jtokkit/{p50k,cl100k,o200k}_base.tiktoken
+    # What JMH's statistics have no use for: half of the library.
+    rm -rf "$folder"/org/apache/commons/math3/{ode,optim,optimization,geometry,genetics,fitting,filter,transform,ml}
     if [ -f "$folder/META-INF/MANIFEST.MF" ]; then
         mv "$folder/META-INF/MANIFEST.MF" "$work/jars/manifest"
         "$jdk/bin/jar" --create --no-compress --date=2026-11-23T00:00:00Z --manifest "$work/jars/manifest" --file "$1" -C "$folder" .
@@ -86,7 +89,10 @@ stored "$bundle/lib/muonium-cli.jar" "$work/jars/cli"
 
 IFS=: read -ra dependencies < <(cat "$target/cli.modulepath"; echo) # Maven ends the file without a newline
 for jar in "${dependencies[@]}"; do
-    repacked "$bundle/lib/$(basename "$jar")" "$jar"
+    case $jar in
+    */log4j-core-*) ;; # without it, log4j-api prints errors itself
+    *) repacked "$bundle/lib/$(basename "$jar")" "$jar" ;;
+    esac
 done
 
 # The tests bring no second copy of the command line, and no recordings: those stand beside, where the tests find them too.
@@ -103,7 +109,7 @@ IFS=: read -ra dependencies < <(cat jmh/target/classpath; echo) # Maven ends the
 for jar in "${dependencies[@]}"; do
     name=$(basename "$jar")
     [ -f "$bundle/lib/$name" ] || case $name in
-    muonium-*) ;; # the library that it was compiled with
+    muonium-* | log4j-core-*) ;; # the first is the library that it was compiled with
     *) repacked "$bundle/jmh/$name" "$jar" ;;
     esac
 done

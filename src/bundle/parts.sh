@@ -16,7 +16,9 @@ PARTS=(
     medium-3b:120:device
 )
 
-JAVA_OPTIONS=(--enable-native-access=ALL-UNNAMED --illegal-native-access=deny -Djava.awt.headless=true -XX:+UseSerialGC)
+# Logging by log4j-api alone, which would ask for log4j-core.
+JAVA_OPTIONS=(--enable-native-access=ALL-UNNAMED --illegal-native-access=deny -Djava.awt.headless=true -XX:+UseSerialGC
+    -Dlog4j.provider=org.apache.logging.log4j.simple.internal.SimpleProvider)
 
 figure() {
     printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$OUT/figures.tsv"

@@ -6,6 +6,7 @@
 #   --quick           less of everything, to see that it works: no figures to quote
 #   --only            these parts alone (--list names them)
 #   --budget SECONDS  for all of it (default: 540); a part that no longer fits is skipped, and says so
+# MUONIUM_CUDA_PATH names a folder that has CUDA's libraries and is then the only one.
 # Exit code: 0 all that ran is well (a figure may be short of its target), 1 a part failed, 2 the command line is wrong,
 # 3 there is no CUDA device here, and everything that needs one was skipped.
 set -uo pipefail
@@ -85,7 +86,7 @@ run_part() {
         return
     fi
     if [ "$needs_device" = device ] && [ -n "$no_device" ]; then
-        note "$name" skipped 0 "$no_device"
+        note "$name" skipped 0 "there is no CUDA device here"
         return
     fi
     if [ "$left" -lt $((limit / 4)) ]; then
@@ -134,7 +135,7 @@ done
     printf 'quick\t%s\n' "${QUICK:-no}"
     printf 'seconds\t%s\n' "$SECONDS"
 } >"$OUT/about.tsv"
-echo
+printf '\n%s\n%s\n\n' "CUDA device: $device" "$CUDA_FOUND"
 awk -v json="$OUT/results.json" -f "$BUNDLE/report.awk" "$OUT/about.tsv" "$OUT/parts.tsv" "$OUT/figures.tsv"
 echo "all of it: $OUT/results.json, logs in $OUT/logs"
 
