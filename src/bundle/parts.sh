@@ -126,7 +126,8 @@ jmh() {
     local set=$1 state=$2 file
     shift 2
     file=$OUT/logs/jmh-$set-$state.csv
-    java -Xmx2g "${JAVA_OPTIONS[@]}" --sun-misc-unsafe-memory-access=allow -cp "$BUNDLE/lib/*:$BUNDLE/jmh/*" \
+    java -Xmx2g "${JAVA_OPTIONS[@]}" --sun-misc-unsafe-memory-access=allow -Djmh.ignoreLock=true \
+        -cp "$BUNDLE/lib/*:$BUNDLE/jmh/*" \
         org.openjdk.jmh.Main OptimizerStep -prof dev.muonium.jmh.Rates -p device=cuda -p threads=1 -p optimizer=muon \
         -p "set=$set" -p "state=$state" -foe true -rf csv -rff "$file" "$@" || return 1
     awk -v OFS='\t' -v name="step.$set.$state" '
