@@ -147,14 +147,14 @@ struct RunningSoftmax {
       }
       higher = fmaxf(higher, shuffle_xor(higher, 1));
       higher = fmaxf(higher, shuffle_xor(higher, 2));
-      const float kept = exp2f((most[r] - higher) * factor);
+      const float kept = exp2_approximate((most[r] - higher) * factor);
       const float offset = higher * factor;
       float sum = total[r] * kept;
 #pragma unroll
       for (int c = 0; c < kAttentionTile / 8; ++c) {
 #pragma unroll
         for (int e = 2 * r; e < 2 * r + 2; ++e) {
-          scores[c][e] = exp2f(fused(scores[c][e], factor, -offset));
+          scores[c][e] = exp2_approximate(fused(scores[c][e], factor, -offset));
           sum += scores[c][e];
         }
       }
@@ -272,7 +272,7 @@ attention_tensor(const bf16* q, const bf16* k, const bf16* v, bf16* o, float* ls
 
 /* p and d p, in the place of scores and of the products of d_o with values, become p and d (scores / scale). */
 MU_DEVICE void derive(float& p, float& dp, bool visible, float factor, float lse2, float delta) {
-  p = visible ? exp2f(fused(p, factor, -lse2)) : 0.0f;
+  p = visible ? exp2_approximate(fused(p, factor, -lse2)) : 0.0f;
   dp = p * (dp - delta);
 }
 
@@ -411,14 +411,10 @@ attention_key_gradient(const bf16* q, const bf16* k, const bf16* v, const float*
   const int lane = static_cast<int>(lane_index());
   const int warp_row = static_cast<int>(warp_index()) * 16;
   const int64_t own_row = first + warp_row + lane / 4;
-  const int64_t tiles = (shape.positions - first + kAttentionHalf - 1) / kAttentionHalf;
-  const int64_t steps = tiles * shape.group();
+  const int64_t head_end = (work.head + 1) * shape.group();
 
-  /* The queries of a step: of one head after the other, from the first that sees one of these keys on. */
-  const auto bring_step = [&](int64_t step) {
-    typename Room::Stage& stage = room->stages[step % 2];
-    const int64_t head = work.head * shape.group() + step / tiles;
-    const int64_t from = first + step % tiles * kAttentionHalf;
+  /* Queries of one head after the other, from the first that sees one of these keys on. */
+  const auto bring_queries = [&](typename Room::Stage& stage, int64_t head, int64_t from) {
     const int64_t query_at = shape.query_at(work.sequence, head);
     bring<D, kAttentionHalf>(stage.queries, q + query_at, shape.query_stride(), from, shape);
     bring<D, kAttentionHalf>(stage.gradients, d_o + query_at, shape.query_stride(), from, shape);
@@ -433,21 +429,28 @@ attention_key_gradient(const bf16* q, const bf16* k, const bf16* v, const float*
 
   bring<D, kAttentionTile>(room->keys, k + key_at, shape.key_stride(), first, shape);
   bring<D, kAttentionTile>(room->values, v + key_at, shape.key_stride(), first, shape);
-  bring_step(0);
+  bring_queries(room->stages[0], work.head * shape.group(), first);
   const float factor = shape.scale * kLog2E;
   float key_gradient[D / 8][4];
   float value_gradient[D / 8][4];
   clear(key_gradient);
   clear(value_gradient);
-  for (int64_t step = 0; step < steps; ++step) {
-    /* This step's queries have come, and all warps are done with those before. */
+  int64_t next_head = work.head * shape.group();
+  int64_t next = first;
+  for (int now = 0; next_head < head_end; now ^= 1) {
+    /* These queries have come, and all warps are done with those before. */
     copy_async_wait<0>();
     __syncthreads();
-    if (step + 1 < steps) {
-      bring_step(step + 1);
+    const int64_t from = next;
+    next += kAttentionHalf;
+    if (next >= shape.positions) {
+      next = first;
+      ++next_head;
     }
-    const typename Room::Stage& stage = room->stages[step % 2];
-    const int64_t from = first + step % tiles * kAttentionHalf;
+    if (next_head < head_end) {
+      bring_queries(room->stages[now ^ 1], next_head, next);
+    }
+    const typename Room::Stage& stage = room->stages[now];
     if (from + kAttentionHalf - 1 < first + warp_row) {
       continue; /* These queries see none of this warp's keys. */
     }

@@ -93,6 +93,19 @@ MU_DEVICE uint4 load16_readonly(const void* p) {
 #endif
 }
 
+/* --- functions ------------------------------------------------------------------------------------------------- */
+
+/* 2^x in one instruction, within 2 ulp: ex2.approx.ftz. What would be subnormal is 0, 2^-infinity too. */
+MU_DEVICE float exp2_approximate(float x) {
+#if defined(MU_EMULATED)
+  return exp2f(x);
+#else
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
+  return power;
+#endif
+}
+
 /* --- warp functions --------------------------------------------------------------------------------------------- */
 
 #if defined(MU_EMULATED)
