@@ -10,9 +10,11 @@ where there is no PyTorch or no GPU: that is an answer as well.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -124,11 +126,12 @@ def time_copy(torch, quick):
 def time_set(torch, set_name, dtype_name, compiled, quick):
     shapes = SETS[set_name]
     optimizer, name = make_optimizer(torch, shapes, getattr(torch, dtype_name))
-    step = optimizer.step
+
+    def step():
+        optimizer.step()
+
     if compiled:
-        # All matrices of a set in one graph would be thousands of operations: more than the default allows to trace again.
-        torch._dynamo.config.cache_size_limit = max(64, len(shapes))
-        step = torch.compile(optimizer.step, fullgraph=False)
+        step = torch.compile(step, fullgraph=False)
     began = time.monotonic()
     step()
     torch.cuda.synchronize()
@@ -176,6 +179,23 @@ def no_gpu():
     return None
 
 
+def run_limited(command, environment, seconds):
+    """The exit code and output of a process; it and all that it started (torch.compile has workers) are ended when time is up."""
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+    def end(*_):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    signal.signal(signal.SIGTERM, lambda *_: (end(), sys.exit(143)))
+    try:
+        output, _ = process.communicate(timeout=seconds)
+        return process.returncode, output
+    except subprocess.TimeoutExpired:
+        end()
+        return None, process.communicate()[0]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budget", type=float, default=180, help="seconds for all of it")
@@ -202,14 +222,13 @@ def main():
             say(name=case, reason="skipped: no time left of the budget")
             continue
         command = [sys.executable, os.path.abspath(__file__), "--case", case] + ["--quick"] * options.quick
-        try:
-            result = subprocess.run(command, env=environment, timeout=left, stdout=subprocess.PIPE, text=True)
-            sys.stdout.write(result.stdout)
-            sys.stdout.flush()
-            if result.returncode != 0:
-                say(name=case, reason=f"ended with {result.returncode}")
-        except subprocess.TimeoutExpired:
+        code, output = run_limited(command, environment, left)
+        sys.stdout.write(output)
+        sys.stdout.flush()
+        if code is None:
             say(name=case, reason=f"not done in the {left:.0f} s that were left")
+        elif code != 0:
+            say(name=case, reason=f"ended with {code}")
     return 0
 
 

@@ -121,7 +121,6 @@ echo "CUDA device: $device"
 
 for entry in "${PARTS[@]}"; do
     IFS=: read -r name limit needs <<<"$entry"
-    [ -z "$QUICK" ] || limit=$(((limit + 1) / 2))
     run_part "$name" "$limit" "$needs"
 done
 
