@@ -15,9 +15,10 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
- * A step by launches over many arrays, recorded once and replayed: the records in, one sweep over all gradients, then for each batch
+ * A step by launches over many arrays, recorded in the second step and then replayed: the records in, one sweep over all gradients, then for each batch
  * of Muon's matrices the momentum pass, the Newton-Schulz iteration and the update of the weights, then AdamW's arrays, and
  * {@code mu_step} out. Between steps only the records change: addresses of gradients, learning rates, clipping. Whether a step is left
  * out is decided on the device, so that the host waits once, at the end.
@@ -36,9 +37,10 @@ final class BatchedStep implements StepPlan {
     private final List<AdamWBatch> adamW = new ArrayList<>();
     private final StepRecords records;
     private final Tensor workspace;
-    private final Recording recording;
+    private @Nullable Recording recording;
     private final long gradientChunks;
     private final long bytes;
+    private boolean hasRun;
     private long waitedNanos;
     private final Deque<Runnable> releases = new ArrayDeque<>();
 
@@ -83,8 +85,6 @@ final class BatchedStep implements StepPlan {
             long own = bindMatrices(plan, matrices, sumBytes);
             bindArrays(arrays);
             this.bytes = records.byteSize() + workspace.byteSize() + own;
-            this.recording = device.record(this::enqueue);
-            releases.push(recording::close);
         } catch (RuntimeException e) {
             close();
             throw e;
@@ -165,7 +165,7 @@ final class BatchedStep implements StepPlan {
         }
     }
 
-    /** Everything that a step does on the device; recorded. */
+    /** Starts everything that a step does on the device; may be recorded. */
     private void enqueue() {
         BatchKernels kernels = device.batchKernels();
         MemorySegment step = records.step();
@@ -235,7 +235,7 @@ final class BatchedStep implements StepPlan {
     @Override
     public Decision run(double gradientScale, double clipNorm, long seed) {
         write(gradientScale, clipNorm, seed);
-        recording.replay();
+        launch();
         long begin = System.nanoTime();
         device.synchronize();
         waitedNanos += System.nanoTime() - begin;
@@ -248,6 +248,23 @@ final class BatchedStep implements StepPlan {
             Ranges.requireFactor(SCALE_AFTER_CLIPPING, mu_step.scale(decided));
         }
         return new Decision(norm, clip, Math.toIntExact(nonFinite));
+    }
+
+    /**
+     * The first step is started call by call, so that a GPU has loaded every kernel, and cuBLAS has made its choices, before the second
+     * is recorded: neither likes to do so within a recording.
+     */
+    private void launch() {
+        if (!hasRun) {
+            enqueue();
+            hasRun = true;
+            return;
+        }
+        if (recording == null) {
+            recording = device.record(this::enqueue);
+            releases.push(recording::close);
+        }
+        recording.replay();
     }
 
     private void write(double gradientScale, double clipNorm, long seed) {

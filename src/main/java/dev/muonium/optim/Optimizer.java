@@ -38,7 +38,7 @@ import org.jspecify.annotations.Nullable;
  * ledger; weights and gradients stay the caller's. Nothing is allocated in a step unless parameters were added, removed, frozen or
  * thawed since the last one.
  *
- * <p><b>On a GPU</b> a step is a few launches over many arrays, captured once and replayed: matrices of the same shape, formats and types
+ * <p><b>On a GPU</b> a step is a few launches over many arrays, captured in the second step and replayed from then on: matrices of the same shape, formats and types
  * are worked on together, as many as the cap of the workspace allows. What changes between steps is data. The host waits once in a
  * step, at its end.
  *
@@ -155,7 +155,7 @@ public final class Optimizer implements AutoCloseable {
 
         /**
          * The most bytes of Muon's workspace, 512 MiB by default. It limits how many matrices are worked on at the same time; the
-         * result does not depend on it. A single matrix that needs more than this still gets what it needs.
+         * result does not depend on it, but for the last bits on a GPU, where cuBLAS may add up in another order. A single matrix that needs more than this still gets what it needs.
          */
         public Builder workspaceCap(long bytes) {
             if (bytes < 0) {
@@ -358,7 +358,7 @@ public final class Optimizer implements AutoCloseable {
         return active == 0;
     }
 
-    /** How many plans were made, and on a GPU graphs captured: for tests of what does not make another necessary. */
+    /** How many plans were made, and on a GPU how many graphs are captured at most: for tests of what does not make another necessary. */
     int plansMade() {
         return plansMade;
     }
