@@ -11,6 +11,7 @@ import dev.muonium.device.CpuDevice;
 import dev.muonium.device.CudaDevice;
 import dev.muonium.device.Device;
 import dev.muonium.device.DeviceReport;
+import dev.muonium.memory.ElementType;
 import dev.muonium.nano.Preset;
 import dev.muonium.nano.RunResult;
 import dev.muonium.nano.Trainer;
@@ -44,6 +45,7 @@ import picocli.CommandLine.Spec;
         footerHeading = "%nExamples:%n",
         footer = {
             "  muonium compare",
+            "  muonium compare --preset test-8bit --steps 200 --device cuda",
             "  muonium compare --data book.txt --steps 1000 --out book-report",
             "  muonium compare --preset test-8bit --steps 100 --threads 2",
             "  muonium compare --state fp32     two equal runs, to see what chance does"
@@ -95,13 +97,14 @@ final class CompareCommand implements Callable<Integer> {
                 TrainingSession session = new TrainingSession(device, preset, text)) {
             terminal.printf(
                     Locale.ROOT,
-                    "%s: %,d parameters, twice %d steps of %s, %s against %s optimizer state, %s%n",
+                    "%s: %,d parameters, twice %d steps of %s, %s against %s optimizer state, %s, %s%n",
                     preset.name(),
                     preset.model().parameterCount(),
                     preset.training().steps(),
                     text.name(),
                     BASELINE,
                     state,
+                    session.precision().describe(),
                     device.describe());
             terminal.flush();
             String candidateName = state == BASELINE ? state + "-again" : state.toString();
@@ -146,6 +149,7 @@ final class CompareCommand implements Callable<Integer> {
                     preset,
                     text.name(),
                     session.tokenizer(),
+                    a.precision().describe(),
                     tokens,
                     session.bytesPerToken(),
                     machine(session.device()),
@@ -173,7 +177,8 @@ final class CompareCommand implements Callable<Integer> {
                 run.activationsBytes(),
                 run.peakLedgerBytes(),
                 run.peakRssBytes(),
-                run.peakDeviceBytes(),
+                run.peakDeviceGrowth(),
+                run.peakDeviceUse(),
                 tokensPerStep * 1000 / stepMs,
                 stepMs,
                 optimizerMs,
@@ -187,6 +192,7 @@ final class CompareCommand implements Callable<Integer> {
             case CpuDevice cpu -> {
                 DeviceReport report = cpu.report();
                 yield new Machine(
+                        device.describe(),
                         report.processor(),
                         report.tier().toString(),
                         report.nativeBf16(),
@@ -195,10 +201,11 @@ final class CompareCommand implements Callable<Integer> {
             }
             case CudaDevice cuda ->
                 new Machine(
+                        device.describe(),
                         cuda.gpu().name(),
                         cuda.gpu().architecture(),
-                        true,
-                        1,
+                        cuda.isFast(ElementType.BF16),
+                        cuda.workers().count(),
                         Runtime.version().toString());
         };
     }

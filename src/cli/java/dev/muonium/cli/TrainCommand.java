@@ -27,7 +27,8 @@ import picocli.CommandLine.Spec;
         footer = {
             "  muonium train",
             "  muonium train --data book.txt --steps 1000 --state fp32",
-            "  muonium train --preset test-8bit --set matrix_lr=0.01 --seed 7"
+            "  muonium train --preset test-8bit --set matrix_lr=0.01 --seed 7",
+            "  muonium train --preset medium-3b --steps 1 --set eval_batches=1 --set sample_tokens=0 --device cuda"
         })
 final class TrainCommand implements Callable<Integer> {
     @Spec
@@ -59,13 +60,14 @@ final class TrainCommand implements Callable<Integer> {
                 Trainer trainer = session.trainer(preset)) {
             out.printf(
                     Locale.ROOT,
-                    "%s: %,d parameters, %d steps of %,d tokens of %s, %s optimizer state, %s%n",
+                    "%s: %,d parameters, %d steps of %,d tokens of %s, %s optimizer state, %s, %s%n",
                     preset.name(),
                     preset.model().parameterCount(),
                     config.steps(),
                     trainer.tokensPerStep(),
                     text.name(),
                     config.use8bitOptim() ? StateFormatChoice.INT8 : StateFormatChoice.FP32,
+                    trainer.precision().describe(),
                     device.describe());
             out.flush();
             RunResult result;
@@ -82,10 +84,20 @@ final class TrainCommand implements Callable<Integer> {
                     result.optimizerMsMedian());
             out.printf(
                     Locale.ROOT,
-                    "memory: %.2f MiB at the peak, of it %.2f MiB optimizer state; process %.0f MiB%n",
+                    "memory: %.2f MiB at the peak, of it %.2f MiB optimizer state and %.2f MiB optimizer workspace;"
+                            + " process %.0f MiB%n",
                     mebibytes(result.peakLedgerBytes()),
                     mebibytes(result.optimizerStateBytes()),
+                    mebibytes(result.optimizerWorkspaceBytes()),
                     mebibytes(result.peakRssBytes()));
+            if (result.peakDeviceGrowth() >= 0) {
+                out.printf(
+                        Locale.ROOT,
+                        "GPU by cudaMemGetInfo: %.2f MiB more in use at the peak than before the model was made, %.2f"
+                                + " MiB in all%n",
+                        mebibytes(result.peakDeviceGrowth()),
+                        mebibytes(result.peakDeviceUse()));
+            }
             if (result.nonFiniteSteps() > 0) {
                 out.printf(
                         Locale.ROOT,

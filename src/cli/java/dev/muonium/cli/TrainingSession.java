@@ -2,6 +2,7 @@ package dev.muonium.cli;
 
 import dev.muonium.cli.input.TrainingText;
 import dev.muonium.device.Device;
+import dev.muonium.nano.Precision;
 import dev.muonium.nano.Preset;
 import dev.muonium.nano.TextData;
 import dev.muonium.nano.Tokenizer;
@@ -12,14 +13,16 @@ final class TrainingSession implements AutoCloseable {
     private final Device device;
     private final Tokenizer tokenizer;
     private final TrainingText text;
+    private final Precision precision;
     private final TextData data;
 
-    /** @throws UserMistake if the text is too short for the preset's context */
+    /** @throws UserMistake if the device cannot train such a model, or the text is too short for the preset's context */
     TrainingSession(Device device, Preset preset, TrainingText text) {
         this.device = device;
         this.tokenizer = TrainingOptions.tokenizer(preset);
         this.text = text;
         try {
+            this.precision = preset.precisionOn(device);
             this.data = new TextData(
                     device,
                     tokenizer,
@@ -38,6 +41,11 @@ final class TrainingSession implements AutoCloseable {
 
     Device device() {
         return device;
+    }
+
+    /** Of the preset's model on the device. */
+    Precision precision() {
+        return precision;
     }
 
     String tokenizer() {

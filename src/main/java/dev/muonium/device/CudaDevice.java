@@ -186,6 +186,12 @@ public final class CudaDevice extends Device {
         return memory.info()[0];
     }
 
+    /** Bytes of the GPU that are in use now, whoever has them: what the driver and libraries take for themselves as well. */
+    public long usedBytes() {
+        long[] info = memory.info();
+        return info[1] - info[0];
+    }
+
     /** For example {@code cuda:0 (NVIDIA H200, sm_90, 132 multiprocessors, 139.8 GiB)}. */
     @Override
     public String describe() {

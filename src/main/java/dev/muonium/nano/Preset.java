@@ -1,5 +1,6 @@
 package dev.muonium.nano;
 
+import dev.muonium.device.Device;
 import dev.muonium.nano.GptConfig.Mlp;
 import java.util.Locale;
 import java.util.Map;
@@ -120,6 +121,19 @@ public record Preset(String name, String tokenizer, GptConfig model, TrainConfig
         keys.notBuilt("offload_optimizer", false, "offloading optimizer state");
         keys.notBuilt("activation_checkpointing", "none", "activation checkpointing");
         keys.notBuiltFamily("fp8_", "FP8");
+    }
+
+    /**
+     * The precision that this comes to on a device.
+     *
+     * @throws IllegalArgumentException if the device cannot train such a model; one sentence says why
+     */
+    public Precision precisionOn(Device device) {
+        Precision precision = training.precision().on(device);
+        if (Grain.of(device) == Grain.WHOLE) {
+            FusedAttention.requireHeadDim(model);
+        }
+        return precision;
     }
 
     /** The same with another training. */

@@ -16,8 +16,9 @@ import java.util.Map;
  * @param activationsBytes what forward keeps for backward, and gradients of activations
  * @param peakLedgerBytes the most that was allocated off the heap at any time
  * @param peakRssBytes the process's largest resident memory; -1 where the system does not tell
- * @param peakDeviceBytes by how much the used memory of the GPU had grown at most since the device was opened, as the driver counts it: with
- *     the libraries' own memory, and with other processes'; -1 on the CPU
+ * @param peakDeviceGrowth by how many bytes more of the GPU were in use at most than before the model was made, as the driver counts them
+ *     (cudaMemGetInfo); -1 on the CPU
+ * @param peakDeviceUse bytes of the GPU that were in use at most, with the driver's and libraries' own and with other processes'; -1 on the CPU
  * @param tokensPerSecond tokens trained on per second of {@code stepMsMedian}
  * @param stepMsMedian median time of a step, in milliseconds
  * @param optimizerMsMedian median time of the optimizer within a step, in milliseconds
@@ -36,7 +37,8 @@ public record RunResult(
         long activationsBytes,
         long peakLedgerBytes,
         long peakRssBytes,
-        long peakDeviceBytes,
+        long peakDeviceGrowth,
+        long peakDeviceUse,
         double tokensPerSecond,
         double stepMsMedian,
         double optimizerMsMedian,

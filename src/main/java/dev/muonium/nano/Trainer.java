@@ -35,6 +35,7 @@ public final class Trainer implements AutoCloseable {
     private final GptConfig model;
     private final TrainConfig training;
     private final Precision precision;
+    private final GpuMemory gpuMemory;
     private final Tokenizer tokenizer;
     private final TextData data;
     private final OwnedTensors batches;
@@ -55,7 +56,8 @@ public final class Trainer implements AutoCloseable {
         this.device = device;
         this.model = preset.model();
         this.training = preset.training();
-        this.precision = training.precision().on(device);
+        this.precision = preset.precisionOn(device);
+        this.gpuMemory = new GpuMemory(device);
         this.tokenizer = tokenizer;
         this.data = data;
         if (tokenizer.vocab() != model.vocab()) {
@@ -125,6 +127,11 @@ public final class Trainer implements AutoCloseable {
             built.close();
             throw e;
         }
+    }
+
+    /** The element types of weights, gradients and activations. */
+    public Precision precision() {
+        return precision;
     }
 
     /** The model that is trained. */
@@ -219,12 +226,14 @@ public final class Trainer implements AutoCloseable {
             stepMs.add(done.milliseconds());
             optimizerMs.add(done.optimizerMilliseconds());
             skipped += done.skipped() ? 1 : 0;
+            gpuMemory.look();
             listener.stepped(done);
             if (training.evalEvery() > 0 && step % training.evalEvery() == 0 && step < training.steps()) {
                 listener.validated(step, validate());
             }
         }
         double valLoss = validate();
+        gpuMemory.look();
         listener.validated(step, valLoss);
         double median = median(stepMs);
         Ledger ledger = device.ledger();
@@ -239,7 +248,8 @@ public final class Trainer implements AutoCloseable {
                 ledger.bytes(Purpose.ACTIVATIONS),
                 ledger.peak(),
                 ResidentMemory.peakBytes(),
-                -1,
+                gpuMemory.peakGrowth(),
+                gpuMemory.peakUse(),
                 tokensPerStep() * 1000.0 / median,
                 median,
                 median(optimizerMs),

@@ -4,8 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.muonium.cli.ChildJvm.ChildFailed;
+import dev.muonium.device.CudaProbe;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -127,6 +129,8 @@ final class CompareCommandTest {
 
     @Test
     void aDeviceThatIsNotThereIsNamed() {
+        assumeFalse(CudaProbe.probe().available(), "this machine has a CUDA device");
+
         CommandLineRun run = compare("--device", "cuda");
 
         assertEquals(ExitCode.UNAVAILABLE, run.exitCode());

@@ -80,6 +80,20 @@ final class TrainCommandTest {
     }
 
     @Test
+    void badDevicesAreRefused() {
+        assertMistake(
+                train("--device", "gpu"), "'gpu' is no device; say cpu, cuda, or cuda:N for the GPU of that number");
+        assertMistake(train("--device", "cuda:x"), "'cuda:x' is no device");
+    }
+
+    @Test
+    void theCpuComputesInFp32() {
+        assertTrue(train().out().contains("int8 optimizer state, fp32, cpu ("));
+        assertMistake(train("--set", "precision=bf16"), "precision is bf16, and cpu (");
+        assertMistake(train("--set", "gradients=bf16"), "gradients is bf16 and precision f32");
+    }
+
+    @Test
     void withoutATerminalAFewLinesSayHowFarItIs() {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         try (PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);

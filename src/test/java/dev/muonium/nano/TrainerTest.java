@@ -18,7 +18,7 @@ final class TrainerTest {
     private static final ByteTokenizer BYTES = new ByteTokenizer();
 
     /** Sentences with a rule to learn; 12 kB. */
-    private static byte[] text() {
+    static byte[] text() {
         StringBuilder text = new StringBuilder();
         String[] subjects = {"the cat", "a dog", "my neighbour", "every senator"};
         String[] verbs = {" saw", " heard", " greeted"};

@@ -39,8 +39,8 @@ public final class ComparisonTable {
         table.bytes("Gradients", a.gradientsBytes(), b.gradientsBytes());
         table.bytes("Activations", a.activationsBytes(), b.activationsBytes());
         table.bytes("Peak, ledger", a.peakLedgerBytes(), b.peakLedgerBytes());
-        if (a.peakDeviceBytes() >= 0 && b.peakDeviceBytes() >= 0) {
-            table.bytes("Peak, GPU", a.peakDeviceBytes(), b.peakDeviceBytes());
+        if (a.peakDeviceGrowth() >= 0 && b.peakDeviceGrowth() >= 0) {
+            table.bytes("Peak, GPU (driver's count)", a.peakDeviceGrowth(), b.peakDeviceGrowth());
         }
         table.bytes("Peak, process", a.peakRssBytes(), b.peakRssBytes());
         table.number("Tokens per second", "%.0f", a.tokensPerSecond(), b.tokensPerSecond());

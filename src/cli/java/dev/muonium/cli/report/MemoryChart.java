@@ -26,7 +26,7 @@ final class MemoryChart {
             Map.entry("Gradients", RunResult::gradientsBytes),
             Map.entry("Activations", RunResult::activationsBytes),
             Map.entry("Peak, ledger", RunResult::peakLedgerBytes),
-            Map.entry("Peak, GPU", RunResult::peakDeviceBytes),
+            Map.entry("Peak, GPU", RunResult::peakDeviceGrowth),
             Map.entry("Peak, process", RunResult::peakRssBytes));
 
     private MemoryChart() {}

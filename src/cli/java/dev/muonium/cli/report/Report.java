@@ -14,6 +14,7 @@ import java.util.List;
  * @param seed of the weights and of the order of the text
  * @param text what was trained on
  * @param tokenizer how it was cut into tokens
+ * @param precision of weights, gradients and activations
  * @param tokensPerStep tokens that one step sees
  * @param bytesPerToken of the text, on average
  * @param machine where
@@ -30,6 +31,7 @@ public record Report(
         long seed,
         String text,
         String tokenizer,
+        String precision,
         long tokensPerStep,
         double bytesPerToken,
         Machine machine,
@@ -43,6 +45,7 @@ public record Report(
             Preset preset,
             String text,
             String tokenizer,
+            String precision,
             long tokensPerStep,
             double bytesPerToken,
             Machine machine,
@@ -58,6 +61,7 @@ public record Report(
                 preset.training().seed(),
                 text,
                 tokenizer,
+                precision,
                 tokensPerStep,
                 bytesPerToken,
                 machine,

@@ -30,13 +30,12 @@ final class ReportText {
         lines.add("");
         lines.add(String.format(
                 Locale.ROOT,
-                "Muonium %s, %s, %s%s, %d threads, Java %s.",
+                "Muonium %s, Java %s, %s: %s. Precision: %s.",
                 report.version(),
-                machine.cpu(),
-                machine.tier(),
-                machine.bf16() ? " with bf16" : "",
-                machine.threads(),
-                machine.java()));
+                machine.java(),
+                machine.device(),
+                machine.describe(),
+                report.precision()));
         lines.add("");
         lines.add("```");
         lines.add(command);
@@ -55,6 +54,11 @@ final class ReportText {
         lines.add(
                 "- Memory and loss: one process per run. The ledger counts every byte that was allocated off the heap,"
                         + " by purpose; the peak of the process is its VmHWM, with the JVM and the training text.");
+        if (baseline.peakDeviceGrowth() >= 0) {
+            lines.add("- The peak of the GPU is by how much more of its memory was in use than before the model was"
+                    + " made, looked at after every step with cudaMemGetInfo. The ledger also has page-locked"
+                    + " memory of the host.");
+        }
         lines.add(String.format(
                 Locale.ROOT,
                 "- Speed: both trainers in one JVM, their steps taking turns (%d pairs). Step times of %s by those of"
