@@ -32,6 +32,21 @@ inline double relative_difference(mu_type type, const std::vector<std::byte>& x,
   return std::sqrt(error / size);
 }
 
+/* The same numbers in FP32, for what computes in no other type. */
+inline std::vector<std::byte> widened(mu_type type, const std::vector<std::byte>& x) {
+  if (type == MU_F32) {
+    return x;
+  }
+  std::vector<std::byte> wide(x.size() * 2);
+  for (std::size_t i = 0; i < x.size() / 2; ++i) {
+    muonium::bf16 half;
+    std::memcpy(&half, x.data() + 2 * i, 2);
+    const float number = muonium::to_float(half);
+    std::memcpy(wide.data() + 4 * i, &number, 4);
+  }
+  return wide;
+}
+
 inline double differing_bytes(const std::vector<std::byte>& x, const std::vector<std::byte>& y) {
   double different = 0.0;
   for (std::size_t i = 0; i < x.size(); ++i) {
