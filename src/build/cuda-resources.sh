@@ -18,7 +18,7 @@ demangle=$(command -v cu++filt || command -v c++filt) || {
 rows=$(mktemp)
 trap 'rm -f "$rows"' EXIT
 for log in $logs; do
-    source=$(basename "$log" .o.ptxas)
+    source=$(basename "$log" .cu.o.ptxas)
     "$demangle" <"$log" | awk -v OFS='\t' -v source="$source" '
     function short(name) {
         gsub(/\(anonymous namespace\)::/, "", name)
