@@ -56,7 +56,9 @@ typedef enum mu_format {
   MU_FORMAT_F32 = 0,                    /* float, no scales */
   MU_FORMAT_INT8_LINEAR = 1,            /* int8_t codes, scale = absmax / 127 per block */
   MU_FORMAT_INT8_DYNAMIC_SIGNED = 2,    /* uint8_t index into the signed dynamic map, scale = absmax per block */
-  MU_FORMAT_INT8_DYNAMIC_UNSIGNED = 3   /* uint8_t index into the unsigned dynamic map, scale = absmax per block */
+  MU_FORMAT_INT8_DYNAMIC_UNSIGNED = 3,  /* uint8_t index into the unsigned dynamic map, scale = absmax per block */
+  MU_FORMAT_FP8_E4M3 = 4,               /* uint8_t, OCP E4M3 "fn", scale = absmax / 448 per block; not for optimizer state */
+  MU_FORMAT_FP8_E5M2 = 5                /* uint8_t, OCP E5M2, scale = absmax / 57344 per block; not for optimizer state */
 } mu_format;
 
 typedef struct mu_context mu_context;
@@ -97,13 +99,14 @@ MU_API int64_t mu_context_device_bytes(const mu_context* context);
  * the array. block is a power of two from 64 to 2048.
  *   INT8 linear:  scale = absmax / 127; code = clamp(round-half-even(x / scale), -127, 127).
  *   INT8 dynamic: scale = absmax; code = index of the map's entry nearest to x / absmax (a tie goes to the lower entry).
+ *   FP8:          scale = absmax / the greatest number; code = x / scale rounded to nearest even, saturating.
  * A block whose scale is 0 (absmax is 0, or so small that the scale underflows) has codes that decode to 0.
  * A block that holds a NaN or an infinity gets the scale NaN and the codes of 0: all of it decodes to NaN, so that
  * nothing non-finite goes unnoticed. MU_FORMAT_F32 is refused: it is not a block format.
  */
 MU_API mu_status mu_quantize(const mu_context* context, mu_format format, int64_t block, const void* x, mu_type x_type,
                              void* codes, float* scales, int64_t begin, int64_t end);
-/* out[i] <- value of codes[i]: linear q * scale; dynamic map[q] * scale. Borders as for mu_quantize. */
+/* out[i] <- value of codes[i]: linear q * scale; dynamic map[q] * scale; FP8 number * scale. Borders as for mu_quantize. */
 MU_API mu_status mu_dequantize(const mu_context* context, mu_format format, int64_t block, const void* codes,
                                const float* scales, void* out, mu_type out_type, int64_t begin, int64_t end);
 /* Copies the 256 entries of a dynamic map, in ascending order, to map. */

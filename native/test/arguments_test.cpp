@@ -166,10 +166,12 @@ MU_TEST(arguments, shapes) {
 MU_TEST(arguments, formats) {
   for (const Function function : {quantize, dequantize}) {
     refuses(function, [](Call& c) { c.format = MU_FORMAT_F32; }, {"format is 0", "not a block format"});
-    refuses(function, [](Call& c) { c.format = test::any_number<mu_format>(4); }, {"format is 4"});
+    refuses(function, [](Call& c) { c.format = test::any_number<mu_format>(6); }, {"format is 6"});
   }
   refuses(momentum, [](Call& c) { c.format = MU_FORMAT_INT8_DYNAMIC_UNSIGNED; }, {"mu_muon_momentum", "has a sign"});
   refuses(adamw, [](Call& c) { c.format = MU_FORMAT_INT8_DYNAMIC_UNSIGNED; }, {"m_format", "has a sign"});
+  refuses(momentum, [](Call& c) { c.format = MU_FORMAT_FP8_E4M3; }, {"format is 4"});
+  refuses(adamw, [](Call& c) { c.v_format = MU_FORMAT_FP8_E5M2; }, {"v_format is 5"});
   refuses(adamw, [](Call& c) { c.v_format = MU_FORMAT_INT8_LINEAR; }, {"v_format", "unstable"});
   float map[256];
   CHECK_EQUAL(mu_dynamic_map(MU_FORMAT_INT8_LINEAR, map), MU_INVALID_ARGUMENT);

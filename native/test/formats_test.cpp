@@ -10,7 +10,7 @@
 namespace {
 
 constexpr mu_format kFormats[] = {MU_FORMAT_INT8_LINEAR, MU_FORMAT_INT8_DYNAMIC_SIGNED,
-                                  MU_FORMAT_INT8_DYNAMIC_UNSIGNED};
+                                  MU_FORMAT_INT8_DYNAMIC_UNSIGNED, MU_FORMAT_FP8_E4M3, MU_FORMAT_FP8_E5M2};
 constexpr mu_type kTypes[] = {MU_F32, MU_BF16};
 
 struct Quantized {
@@ -268,5 +268,132 @@ MU_TEST(formats, an_outlier_stays_in_its_block) {
     CHECK(std::equal(before.codes.begin(), before.codes.begin() + 128, after.codes.begin()));
     CHECK(std::equal(before.codes.begin() + 256, before.codes.end(), after.codes.begin() + 256));
     CHECK(after.scales[1] > before.scales[1]);
+  });
+}
+
+namespace {
+
+/* An FP8 format by its definition: exponent and mantissa of a code, and the nearest code by trying all of them. */
+struct Fp8 {
+  mu_format format;
+  int mantissa_bits;
+  int bias;
+  int greatest; /* the code of the greatest number */
+
+  double value(int code) const {
+    const int exponent = (code & 0x7f) >> mantissa_bits;
+    const double fraction = static_cast<double>(code & ((1 << mantissa_bits) - 1)) / (1 << mantissa_bits);
+    const double magnitude =
+        exponent == 0 ? std::ldexp(fraction, 1 - bias) : std::ldexp(1.0 + fraction, exponent - bias);
+    return (code & 0x80) != 0 ? -magnitude : magnitude;
+  }
+
+  int nearest(double a) const {
+    const double magnitude = std::fabs(a);
+    int best = 0;
+    for (int code = 1; code <= greatest; ++code) {
+      const double distance = std::fabs(value(code) - magnitude);
+      const double least = std::fabs(value(best) - magnitude);
+      if (distance < least || (distance == least && code % 2 == 0)) {
+        best = code;
+      }
+    }
+    return std::signbit(a) ? best | 0x80 : best;
+  }
+};
+
+constexpr Fp8 kFp8[] = {{MU_FORMAT_FP8_E4M3, 3, 7, 0x7e}, {MU_FORMAT_FP8_E5M2, 2, 15, 0x7b}};
+
+}  // namespace
+
+MU_TEST(formats, fp8_codes_are_the_numbers_of_their_definition) {
+  CHECK_EQUAL(kFp8[0].value(0x7e), 448.0);
+  CHECK_EQUAL(kFp8[1].value(0x7b), 57344.0);
+  CHECK_EQUAL(kFp8[0].value(1), 0x1p-9);
+  CHECK_EQUAL(kFp8[1].value(1), 0x1p-16);
+  test::for_each_tier([](const mu_context* context) {
+    for (const Fp8& fp8 : kFp8) {
+      Quantized all{std::vector<uint8_t>(256), {1.0f}};
+      for (std::size_t code = 0; code < 256; ++code) {
+        all.codes[code] = static_cast<uint8_t>(code);
+      }
+      const std::vector<std::byte> values = dequantize(context, fp8.format, 256, all, MU_F32);
+      std::vector<float> numbers;
+      std::vector<uint8_t> codes;
+      for (int code = 0; code < 256; ++code) {
+        const test::Scope scope("code " + std::to_string(code) + " of format " + std::to_string(fp8.format));
+        const double value = test::value_at(values.data(), MU_F32, code);
+        const int magnitude = code & 0x7f;
+        if (magnitude <= fp8.greatest) {
+          CHECK_EQUAL(value, fp8.value(code));
+          CHECK_EQUAL(std::signbit(value), code >= 0x80);
+          numbers.push_back(static_cast<float>(value));
+          codes.push_back(static_cast<uint8_t>(code));
+        } else if (fp8.format == MU_FORMAT_FP8_E5M2 && magnitude == 0x7c) {
+          CHECK_EQUAL(value, code < 0x80 ? static_cast<double>(INFINITY) : -static_cast<double>(INFINITY));
+        } else {
+          CHECK(std::isnan(value));
+        }
+      }
+      /* With the greatest number in the block its scale is 1, and all numbers survive. */
+      const Quantized back = quantize(context, fp8.format, 256, numbers, MU_F32);
+      CHECK_EQUAL(back.scales[0], 1.0f);
+      CHECK(back.codes == codes);
+    }
+  });
+}
+
+MU_TEST(formats, fp8_rounds_to_nearest_even) {
+  test::for_each_tier([](const mu_context* context) {
+    for (const Fp8& fp8 : kFp8) {
+      std::vector<float> x;
+      std::vector<uint8_t> expected;
+      for (int code = 0; code < fp8.greatest; ++code) {
+        const float middle = static_cast<float>((fp8.value(code) + fp8.value(code + 1)) / 2.0); /* exact */
+        for (const float sign : {1.0f, -1.0f}) {
+          const int bit = sign < 0.0f ? 0x80 : 0;
+          for (const float one : {std::nextafter(middle, 0.0f), middle, std::nextafter(middle, INFINITY)}) {
+            x.push_back(sign * one);
+          }
+          expected.push_back(static_cast<uint8_t>(bit | code));
+          expected.push_back(static_cast<uint8_t>(bit | (code % 2 == 0 ? code : code + 1)));
+          expected.push_back(static_cast<uint8_t>(bit | (code + 1)));
+        }
+      }
+      x.push_back(static_cast<float>(fp8.value(fp8.greatest)));
+      expected.push_back(static_cast<uint8_t>(fp8.greatest));
+      const Quantized q = quantize(context, fp8.format, 2048, x, MU_F32);
+      CHECK_EQUAL(q.scales[0], 1.0f);
+      CHECK(q.codes == expected);
+    }
+  });
+}
+
+MU_TEST(formats, fp8_is_the_formula) {
+  test::for_each_tier([](const mu_context* context) {
+    for (const Fp8& fp8 : kFp8) {
+      for (const test::Kind kind : test::kKinds) {
+        const test::Scope scope("format " + std::to_string(fp8.format) + ", " + test::name(kind));
+        const std::vector<float> x = test::numbers(kind, 1000, 31);
+        const Quantized q = quantize(context, fp8.format, 128, x, MU_F32);
+        for (std::size_t i = 0; i < x.size(); ++i) {
+          const std::size_t begin = i / 128 * 128;
+          float absmax = 0.0f;
+          for (std::size_t j = begin; j < std::min(begin + 128, x.size()); ++j) {
+            absmax = std::max(absmax, std::fabs(x[j]));
+          }
+          const float scale = absmax / static_cast<float>(fp8.value(fp8.greatest));
+          CHECK_EQUAL(q.scales[i / 128], scale);
+          /* What is beyond the greatest number, as happens with a subnormal scale, is nearest to that. */
+          const int code = scale > 0.0f ? fp8.nearest(static_cast<double>(x[i] / scale)) : 0;
+          CHECK_EQUAL(int{q.codes[i]}, code);
+        }
+      }
+      /* An absmax that a subnormal scale of one unit makes far too large for the format: it saturates. */
+      const std::vector<float> tiny = {0x1p-149f * 600.0f, -0x1p-149f * 600.0f, 0.0f};
+      const Quantized saturated = quantize(context, MU_FORMAT_FP8_E4M3, 64, tiny, MU_F32);
+      CHECK_EQUAL(saturated.scales[0], 0x1p-149f);
+      CHECK(saturated.codes == (std::vector<uint8_t>{0x7e, 0xfe, 0}));
+    }
   });
 }

@@ -24,11 +24,12 @@ bool Arguments::type(mu_type type, const char* name) const {
 
 bool Arguments::block_format(mu_format format, const char* name) const {
   if (format == MU_FORMAT_INT8_LINEAR || format == MU_FORMAT_INT8_DYNAMIC_SIGNED ||
-      format == MU_FORMAT_INT8_DYNAMIC_UNSIGNED) {
+      format == MU_FORMAT_INT8_DYNAMIC_UNSIGNED || format == MU_FORMAT_FP8_E4M3 || format == MU_FORMAT_FP8_E5M2) {
     return true;
   }
   fail(MU_INVALID_ARGUMENT,
-       "%s: %s is %d, not a block format: INT8_LINEAR (1), INT8_DYNAMIC_SIGNED (2) or INT8_DYNAMIC_UNSIGNED (3)",
+       "%s: %s is %d, not a block format: INT8_LINEAR (1), INT8_DYNAMIC_SIGNED (2), INT8_DYNAMIC_UNSIGNED (3), "
+       "FP8_E4M3 (4) or FP8_E5M2 (5)",
        function_, name, static_cast<int>(format));
   return false;
 }

@@ -22,7 +22,7 @@ class Arguments final {
 
   bool context(const mu_context* context) const;
   bool type(mu_type type, const char* name) const;
-  /* INT8_LINEAR or one of the dynamic formats. */
+  /* Not F32. */
   bool block_format(mu_format format, const char* name) const;
   /* A format of Muon's momentum and AdamW's m, which have a sign. */
   bool momentum_format(mu_format format, const char* name) const;

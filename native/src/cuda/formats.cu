@@ -144,6 +144,10 @@ mu_status launch_pass(State& state, const char* what, mu_format format, int64_t 
       return check(start_pass<Pass, DynamicSignedFormat>(state, call), what);
     case MU_FORMAT_INT8_DYNAMIC_UNSIGNED:
       return check(start_pass<Pass, DynamicUnsignedFormat>(state, call), what);
+    case MU_FORMAT_FP8_E4M3:
+      return check(start_pass<Pass, Fp8Format<E4M3>>(state, call), what);
+    case MU_FORMAT_FP8_E5M2:
+      return check(start_pass<Pass, Fp8Format<E5M2>>(state, call), what);
     default:
       return check(start_pass<Pass, LinearFormat>(state, call), what);
   }

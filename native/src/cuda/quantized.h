@@ -14,6 +14,7 @@
 #include "cuda/elements.h"
 #include "math/dynamic_guess.h"
 #include "math/format.h"
+#include "math/fp8.h"
 
 namespace muonium::cuda {
 
@@ -166,6 +167,44 @@ struct SecondMomentFormat : DynamicUnsignedFormat {
 #pragma unroll
     for (int i = 0; i < kPerLane; ++i) {
       words[i / 4] |= static_cast<uint32_t>(encode(tables, encoder, v[i])) << (8 * (i % 4));
+    }
+  }
+};
+
+template <class F>
+struct Fp8Format {
+  using Tables = NoTables;
+
+  MU_DEVICE static void prepare(Tables&) {}
+
+  MU_DEVICE static float stored(const Tables&, uint8_t code) { return fp8_value<F>(code); }
+
+  MU_DEVICE static void stored_group(const Tables&, const uint32_t (&words)[2], float (&x)[kPerLane]) {
+#pragma unroll
+    for (int i = 0; i < kPerLane; ++i) {
+      x[i] = fp8_value<F>(byte_of(words[i / 4], i % 4));
+    }
+  }
+
+  struct Encoder {
+    float scale;
+
+    MU_DEVICE explicit Encoder(uint32_t absmax_bits) : scale(fp8_scale<F>(absmax_bits)) {}
+  };
+
+  MU_DEVICE static uint8_t encode(const Tables&, const Encoder& encoder, float x) {
+    return has_codes(encoder.scale) ? static_cast<uint8_t>(fp8_encode<F>(x, encoder.scale)) : uint8_t{0};
+  }
+
+  MU_DEVICE static void encode_group(const Tables&, const Encoder& encoder, const float (&x)[kPerLane],
+                                     uint32_t (&words)[2]) {
+    words[0] = 0;
+    words[1] = 0;
+    if (has_codes(encoder.scale)) {
+#pragma unroll
+      for (int i = 0; i < kPerLane; ++i) {
+        words[i / 4] |= fp8_encode<F>(x[i], encoder.scale) << (8 * (i % 4));
+      }
     }
   }
 };

@@ -102,6 +102,8 @@ mu_status for_state(mu_format format, void* codes, float* scales, const Body& bo
     case MU_FORMAT_INT8_DYNAMIC_UNSIGNED:
       return body(DynamicState{kDynamicUnsigned, static_cast<uint8_t*>(codes), scales});
     case MU_FORMAT_F32:
+    case MU_FORMAT_FP8_E4M3: /* no format of optimizer state; quantize and dequantize take it apart before */
+    case MU_FORMAT_FP8_E5M2:
       break;
   }
   return body(F32State{static_cast<float*>(codes)});

@@ -69,7 +69,7 @@ class Moment final {
       case MU_FORMAT_INT8_DYNAMIC_UNSIGNED:
         widen_state(SecondMomentState{{static_cast<uint8_t*>(elements_), scales_}}, span, buffer_);
         return buffer_;
-      case MU_FORMAT_F32:
+      default: /* MU_FORMAT_F32 */
         break;
     }
     return static_cast<float*>(elements_) + span.at;
@@ -84,7 +84,7 @@ class Moment final {
         return narrow_state(DynamicSignedState{static_cast<uint8_t*>(elements_), scales_}, span, buffer_);
       case MU_FORMAT_INT8_DYNAMIC_UNSIGNED:
         return narrow_state(SecondMomentState{{static_cast<uint8_t*>(elements_), scales_}}, span, buffer_);
-      case MU_FORMAT_F32:
+      default: /* MU_FORMAT_F32 */
         break;
     }
   }

@@ -1,5 +1,6 @@
 /* formats.cpp - quantize and dequantize. */
 #include "cpu/choose.h"
+#include "cpu/common/fp8.h"
 #include "cpu/simd/state.h"
 
 namespace muonium::cpu::MU_TIER {
@@ -54,6 +55,9 @@ mu_status for_block_state(mu_format format, void* codes, float* scales, const Bo
 
 mu_status quantize(const mu_context*, mu_format format, int64_t block, const void* x, mu_type x_type, void* codes,
                    float* scales, int64_t begin, int64_t end) {
+  if (is_fp8(format)) {
+    return quantize_fp8(format, block, x, x_type, codes, scales, begin, end);
+  }
   return for_block_state(format, codes, scales, [&]<class State>(const State& state) {
     return for_type(x_type, [&]<class T>(T) {
       const T* source = static_cast<const T*>(x);
@@ -75,6 +79,9 @@ mu_status quantize(const mu_context*, mu_format format, int64_t block, const voi
 
 mu_status dequantize(const mu_context*, mu_format format, int64_t block, const void* codes, const float* scales,
                      void* out, mu_type out_type, int64_t begin, int64_t end) {
+  if (is_fp8(format)) {
+    return dequantize_fp8(format, block, codes, scales, out, out_type, begin, end);
+  }
   /* Only stored() and scale() are called. */
   return for_block_state(format, const_cast<void*>(codes), const_cast<float*>(scales),
                          [&]<class State>(const State& state) {
