@@ -203,6 +203,24 @@ public class Muonium extends Muonium$shared {
     public static int MU_FORMAT_INT8_DYNAMIC_UNSIGNED() {
         return MU_FORMAT_INT8_DYNAMIC_UNSIGNED;
     }
+    private static final int MU_FORMAT_FP8_E4M3 = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum mu_format.MU_FORMAT_FP8_E4M3 = 4
+     * }
+     */
+    public static int MU_FORMAT_FP8_E4M3() {
+        return MU_FORMAT_FP8_E4M3;
+    }
+    private static final int MU_FORMAT_FP8_E5M2 = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * enum mu_format.MU_FORMAT_FP8_E5M2 = 5
+     * }
+     */
+    public static int MU_FORMAT_FP8_E5M2() {
+        return MU_FORMAT_FP8_E5M2;
+    }
 
     private static class mu_abi_version {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(

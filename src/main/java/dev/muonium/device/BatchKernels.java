@@ -77,7 +77,7 @@ public final class BatchKernels {
         context.check(
                 Muonium.mu_muon_momentum_many(
                         context.handle(),
-                        NativeKernels.code(format),
+                        NativeKernels.code(format.requireOptimizerState("momentum")),
                         block,
                         NativeKernels.code(gradientType),
                         NativeKernels.code(updateType),
@@ -134,8 +134,8 @@ public final class BatchKernels {
                         block,
                         NativeKernels.code(weightType),
                         NativeKernels.code(gradientType),
-                        NativeKernels.code(mFormat),
-                        NativeKernels.code(vFormat),
+                        NativeKernels.code(mFormat.requireOptimizerState("m")),
+                        NativeKernels.code(vFormat.requireOptimizerState("v")),
                         items,
                         count,
                         chunks,

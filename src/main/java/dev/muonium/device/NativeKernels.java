@@ -185,7 +185,7 @@ final class NativeKernels implements Kernels {
             long begin,
             long end) {
         memory.requireReadable("gradient", gradient, gradientType, end);
-        requireState("momentum", "scales", format, block, momentum, scales, end);
+        requireState("momentum", "scales", format.requireOptimizerState("momentum"), block, momentum, scales, end);
         memory.requireWritable("update", update, updateType, end);
         MemorySegment sum = sums.take();
         try {
@@ -273,8 +273,8 @@ final class NativeKernels implements Kernels {
         memory.requireWritable("weights", weights, weightType, end);
         requireMaster(master, end);
         memory.requireReadable("gradient", gradient, gradientType, end);
-        requireState("m", "mScales", mFormat, block, m, mScales, end);
-        requireState("v", "vScales", vFormat, block, v, vScales, end);
+        requireState("m", "mScales", mFormat.requireOptimizerState("m"), block, m, mScales, end);
+        requireState("v", "vScales", vFormat.requireOptimizerState("v"), block, v, vScales, end);
         context.check(
                 Muonium.mu_adamw(
                         context.handle(),
@@ -376,6 +376,8 @@ final class NativeKernels implements Kernels {
             case INT8_LINEAR -> Muonium.MU_FORMAT_INT8_LINEAR();
             case INT8_DYNAMIC_SIGNED -> Muonium.MU_FORMAT_INT8_DYNAMIC_SIGNED();
             case INT8_DYNAMIC_UNSIGNED -> Muonium.MU_FORMAT_INT8_DYNAMIC_UNSIGNED();
+            case FP8_E4M3 -> Muonium.MU_FORMAT_FP8_E4M3();
+            case FP8_E5M2 -> Muonium.MU_FORMAT_FP8_E5M2();
         };
     }
 }

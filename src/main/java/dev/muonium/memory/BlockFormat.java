@@ -12,7 +12,14 @@ public enum BlockFormat {
     /** Index into the signed dynamic map for {@code map[q]·scale}, with {@code scale = absmax}. */
     INT8_DYNAMIC_SIGNED(1, true),
     /** Index into the unsigned dynamic map, for values that are never negative. */
-    INT8_DYNAMIC_UNSIGNED(1, true);
+    INT8_DYNAMIC_UNSIGNED(1, true),
+    /**
+     * A number of the format E4M3 of the Open Compute Project (its variant without infinities, up to 448) times {@code scale},
+     * with {@code scale = absmax / 448}. For activations and weights, not for optimizer state.
+     */
+    FP8_E4M3(1, true),
+    /** A number of the format E5M2, up to 57344, times {@code scale = absmax / 57344}. For gradients, not for optimizer state. */
+    FP8_E5M2(1, true);
 
     /** The block size that is used where none is asked for. */
     public static final int DEFAULT_BLOCK = 128;
@@ -30,7 +37,7 @@ public enum BlockFormat {
         return switch (this) {
             case F32 -> ElementType.F32;
             case INT8_LINEAR -> ElementType.I8;
-            case INT8_DYNAMIC_SIGNED, INT8_DYNAMIC_UNSIGNED -> ElementType.U8;
+            case INT8_DYNAMIC_SIGNED, INT8_DYNAMIC_UNSIGNED, FP8_E4M3, FP8_E5M2 -> ElementType.U8;
         };
     }
 
@@ -47,6 +54,21 @@ public enum BlockFormat {
     /** Bytes of codes and scales together; for INT8 with block 128 that is 1.03125 per element. */
     public long bytes(long elements, int block) {
         return elements * codeBytes + scales(elements, block) * Float.BYTES;
+    }
+
+    /**
+     * Checks that an optimizer can keep its state in this format.
+     *
+     * @param name what is stored, for the message
+     * @throws IllegalArgumentException for {@link #FP8_E4M3} and {@link #FP8_E5M2}
+     */
+    public BlockFormat requireOptimizerState(String name) {
+        if (this == FP8_E4M3 || this == FP8_E5M2) {
+            throw new IllegalArgumentException(name + " cannot be kept as " + this
+                    + ": its three bits of mantissa or fewer lose small updates; use INT8_LINEAR, a dynamic"
+                    + " format or F32");
+        }
+        return this;
     }
 
     /**

@@ -203,6 +203,7 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
                 case F32 -> "fp32";
                 case INT8_LINEAR -> "int8 linear/" + tensor.block();
                 case INT8_DYNAMIC_SIGNED, INT8_DYNAMIC_UNSIGNED -> "int8 dynamic/" + tensor.block();
+                case FP8_E4M3, FP8_E5M2 -> throw new AssertionError("optimizer state is never FP8");
             };
             if (!texts.contains(text)) {
                 texts.add(text);

@@ -292,6 +292,14 @@ final class KernelsTest {
                                 IllegalArgumentException.class,
                                 () -> kernels.quantize(LINEAR, 64, x, F32, codes, null, 0, 130))
                         .getMessage());
+        IllegalArgumentException fp8 = assertThrows(
+                IllegalArgumentException.class,
+                () -> kernels.muonMomentum(
+                        BlockFormat.FP8_E4M3, 64, x, F32, 1, codes, scales, out, F32, 0.9, true, 0, 130));
+        assertEquals(
+                "momentum cannot be kept as FP8_E4M3: its three bits of mantissa or fewer lose small updates; use"
+                        + " INT8_LINEAR, a dynamic format or F32",
+                fp8.getMessage());
         assertThrows(IllegalArgumentException.class, () -> kernels.quantize(LINEAR, 65, x, F32, codes, scales, 0, 130));
         assertEquals(
                 "a kernel takes F32 or BF16, not I32",

@@ -118,6 +118,50 @@ final class QuantizedTensorTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource(
+            value = BlockFormat.class,
+            names = {"FP8_E4M3", "FP8_E5M2"})
+    void fp8IsTheNearestNumberOfItsDefinition(BlockFormat format) {
+        boolean e4m3 = format == BlockFormat.FP8_E4M3;
+        int mantissaBits = e4m3 ? 3 : 2;
+        int bias = e4m3 ? 7 : 15;
+        double[] numbers = new double[e4m3 ? 0x7f : 0x7c]; // ascending, without infinity and NaN
+        for (int code = 0; code < numbers.length; code++) {
+            int exponent = code >> mantissaBits;
+            double fraction = (code & ((1 << mantissaBits) - 1)) / (double) (1 << mantissaBits);
+            numbers[code] = exponent == 0 ? Math.scalb(fraction, 1 - bias) : Math.scalb(1 + fraction, exponent - bias);
+        }
+        double greatest = numbers[numbers.length - 1];
+        assertEquals(e4m3 ? 448 : 57344, greatest);
+        Random random = new Random(12);
+        for (int block : new int[] {64, 128, 2048}) {
+            float[] x = awkward(random, 3 * block + 17, false);
+            try (QuantizedTensor quantized = quantize(format, block, x)) {
+                float[] scales = scales(quantized);
+                byte[] codes = codes(quantized);
+                for (int i = 0; i < x.length; i++) {
+                    float absmax = 0;
+                    for (int j = i / block * block; j < Math.min(x.length, (i / block + 1) * block); j++) {
+                        absmax = Math.max(absmax, Math.abs(x[j]));
+                    }
+                    float scale = absmax / (float) greatest;
+                    assertEquals(scale, scales[i / block]);
+                    double a = scale > 0 ? Math.abs(x[i] / scale) : 0;
+                    int nearest = 0;
+                    for (int code = 1; code < numbers.length; code++) {
+                        double closer = Math.abs(numbers[nearest] - a) - Math.abs(numbers[code] - a);
+                        if (closer > 0 || (closer == 0 && code % 2 == 0)) {
+                            nearest = code;
+                        }
+                    }
+                    boolean negative = scale > 0 && Float.floatToRawIntBits(x[i]) < 0;
+                    assertEquals((byte) (negative ? nearest | 0x80 : nearest), codes[i], "x is " + x[i]);
+                }
+            }
+        }
+    }
+
     /** All magnitudes that a float has, zeros of both signs, and ties. */
     private static float[] awkward(Random random, int n, boolean unsigned) {
         float[] x = new float[n];
