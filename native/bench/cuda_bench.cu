@@ -71,9 +71,7 @@ void bench_copy(Session& session) {
 mu_context* open(mu_backend backend, const char* library, cudaStream_t stream) {
   mu_context* context = nullptr;
   const mu_tier tier = backend == MU_BACKEND_CPU ? MU_TIER_SCALAR : MU_TIER_AUTO;
-  if (mu_context_create(backend, library, 0, stream, tier, &context) != MU_OK) {
-    bench::stop("mu_context_create", mu_last_error());
-  }
+  must(mu_context_create(backend, library, 0, stream, tier, &context), "mu_context_create");
   return context;
 }
 

@@ -98,55 +98,43 @@ class DeviceAttention final {
   Attention attention_;
 };
 
-/* The CPU computes in FP32, from the numbers that the device has. */
-inline bool check_attention(Session& session, const std::string& name, const AttentionCase& is) {
+inline void check_attention(Session& session, const std::string& name, const AttentionCase& is) {
   const DeviceAttention device(session, is);
-  const auto in_fp32 = [&](int array) {
-    const bool floats = array == kLogSums || array == kDots;
-    return widened(floats ? MU_F32 : is.type, device.copy(array));
-  };
-  AttentionCase exact = is;
-  exact.type = MU_F32;
-  Attention plain = {exact, session.plain, {}};
-  std::vector<std::vector<std::byte>> host;
+  /* The CPU attends in FP32 only. */
+  AttentionCase in_fp32 = is;
+  in_fp32.type = MU_F32;
+  Attention plain = {in_fp32, session.plain, {}};
+  std::vector<std::vector<float>> host;
   for (int i = 0; i < kAttentionArrays; ++i) {
-    host.push_back(in_fp32(i));
-    plain.array[i] = host.back().data();
+    const bool per_row = i == kLogSums || i == kDots;
+    host.push_back(numbers(per_row ? MU_F32 : is.type, device.copy(i)));
+    plain.array[i] = reinterpret_cast<std::byte*>(host.back().data());
   }
-  if (!done(device.attention().all(), name)) {
-    return false;
-  }
+  must(device.attention().all(), name);
   synchronize(session, name.c_str());
-  if (plain.all() != MU_OK) {
-    stop(name.c_str(), mu_last_error());
-  }
+  must(plain.all(), name);
   const std::pair<int, const char*> outputs[] = {{kOut, "relative_error_o"},
                                                  {kQueryGradient, "relative_error_dq"},
                                                  {kKeyGradient, "relative_error_dk"},
                                                  {kValueGradient, "relative_error_dv"}};
   for (const auto& [array, key] : outputs) {
-    checked(session, name, key, relative_difference(MU_F32, in_fp32(array), host[static_cast<std::size_t>(array)]),
+    const std::vector<float>& expected = host[static_cast<std::size_t>(array)];
+    checked(session, name, key, relative_difference(numbers(is.type, device.copy(array)), expected),
             is.type == MU_BF16 ? 2e-2 : 1e-4);
   }
-  return true;
 }
 
 inline void measure_attention(Session& session, const std::string& name, const AttentionCase& is) {
   const DeviceAttention device(session, is);
-  const auto run = [&](mu_status status) {
-    if (status != MU_OK) {
-      stop(name.c_str(), mu_last_error());
-    }
-  };
-  run(device.attention().all());
+  must(device.attention().all(), name);
   const auto t = static_cast<double>(is.positions);
   const double product = static_cast<double>(is.sequences * is.heads * is.head_dim) * t * t; /* half of 2 T^2 */
   const auto report = [&](const char* part, double products, const Times& times) {
     Line line(name + "." + part);
     add_times(line, session, times).figure("tflops", products * product / times.median * 1e-9, "TFLOP/s").print();
   };
-  report("forward", 2.0, measure(session, [&](int) { run(device.attention().forward()); }));
-  report("backward", 5.0, measure(session, [&](int) { run(device.attention().backward()); }));
+  report("forward", 2.0, measure(session, [&](int) { must(device.attention().forward(), name); }));
+  report("backward", 5.0, measure(session, [&](int) { must(device.attention().backward(), name); }));
 }
 
 inline void bench_attention(Session& session) {
@@ -155,7 +143,8 @@ inline void bench_attention(Session& session) {
       const std::string name =
           std::string("attention.") + name_of(type) + ".head_dim" + std::to_string(head_dim);
       const int64_t positions = session.settings.quick ? 70 : 333;
-      if (!check_attention(session, name, {type, 4, 2, head_dim, positions, 2}) || session.settings.check_only) {
+      check_attention(session, name, {type, 4, 2, head_dim, positions, 2});
+      if (session.settings.check_only) {
         continue;
       }
       const int64_t tokens = session.settings.quick ? 128 : 16384;

@@ -10,41 +10,31 @@
 
 namespace bench {
 
-/* In the Frobenius norm, relative to y; NaN when there is one. */
-inline double relative_difference(mu_type type, const std::vector<std::byte>& x, const std::vector<std::byte>& y) {
-  double error = 0.0;
-  double size = 0.0;
-  const auto value = [&](const std::vector<std::byte>& from, std::size_t i) {
+inline std::vector<float> numbers(mu_type type, const std::vector<std::byte>& array) {
+  std::vector<float> x(array.size() / width(type));
+  for (std::size_t i = 0; i < x.size(); ++i) {
     if (type == MU_BF16) {
       muonium::bf16 half;
-      std::memcpy(&half, from.data() + 2 * i, 2);
-      return static_cast<double>(muonium::to_float(half));
+      std::memcpy(&half, array.data() + 2 * i, 2);
+      x[i] = muonium::to_float(half);
+    } else {
+      std::memcpy(&x[i], array.data() + 4 * i, 4);
     }
-    float number;
-    std::memcpy(&number, from.data() + 4 * i, 4);
-    return static_cast<double>(number);
-  };
-  for (std::size_t i = 0; i < x.size() / width(type); ++i) {
-    const double difference = value(x, i) - value(y, i);
-    error += difference * difference;
-    size += value(y, i) * value(y, i);
   }
-  return std::sqrt(error / size);
+  return x;
 }
 
-/* The same numbers in FP32, for what computes in no other type. */
-inline std::vector<std::byte> widened(mu_type type, const std::vector<std::byte>& x) {
-  if (type == MU_F32) {
-    return x;
+/* In the Frobenius norm, relative to y; NaN when there is one. */
+inline double relative_difference(const std::vector<float>& x, const std::vector<float>& y) {
+  double error = 0.0;
+  double size = 0.0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double expected = static_cast<double>(y[i]);
+    const double difference = static_cast<double>(x[i]) - expected;
+    error += difference * difference;
+    size += expected * expected;
   }
-  std::vector<std::byte> wide(x.size() * 2);
-  for (std::size_t i = 0; i < x.size() / 2; ++i) {
-    muonium::bf16 half;
-    std::memcpy(&half, x.data() + 2 * i, 2);
-    const float number = muonium::to_float(half);
-    std::memcpy(wide.data() + 4 * i, &number, 4);
-  }
-  return wide;
+  return std::sqrt(error / size);
 }
 
 inline double differing_bytes(const std::vector<std::byte>& x, const std::vector<std::byte>& y) {

@@ -35,16 +35,13 @@ inline void check_begin(Session& session, mu_type type) {
   std::vector<std::byte> host_x = x.copy();
   const Memory coefficients(static_cast<std::size_t>(count) * 3 * sizeof(float));
   std::vector<std::byte> host_coefficients(coefficients.bytes());
-  if (!done(mu_newton_schulz_begin(session.cuda, &start, x.as(), type, elements, elements, count,
-                                   device_sums.as<double>(), parts, coefficients.as<float>(), nullptr),
-            name)) {
-    return;
-  }
+  must(mu_newton_schulz_begin(session.cuda, &start, x.as(), type, elements, elements, count, device_sums.as<double>(),
+                              parts, coefficients.as<float>(), nullptr),
+       name);
   synchronize(session, name.c_str());
-  if (mu_newton_schulz_begin(session.plain, &start, host_x.data(), type, elements, elements, count, sums.data(), parts,
-                             reinterpret_cast<float*>(host_coefficients.data()), nullptr) != MU_OK) {
-    stop(name.c_str(), mu_last_error());
-  }
+  must(mu_newton_schulz_begin(session.plain, &start, host_x.data(), type, elements, elements, count, sums.data(), parts,
+                              reinterpret_cast<float*>(host_coefficients.data()), nullptr),
+       name);
   checked(session, name, "bytes_unlike_the_cpu",
           differing_bytes(x.copy(), host_x) + differing_bytes(coefficients.copy(), host_coefficients), 0.0);
 }
@@ -85,17 +82,12 @@ inline void check_ragged_product(Session& session, const RaggedProduct& is) {
                                 square_ld, square, c, square_ld, square, reinterpret_cast<const float*>(parts), 3,
                                 is.count);
   };
-  if (!done(run(session.cuda, arrays[0]->as(), arrays[1]->as(), arrays[2]->as(), arrays[3]->as(), coefficients.as()),
-            name)) {
-    return;
-  }
+  must(run(session.cuda, arrays[0]->as(), arrays[1]->as(), arrays[2]->as(), arrays[3]->as(), coefficients.as()), name);
   synchronize(session, name.c_str());
-  if (run(session.plain, host[0].data(), host[1].data(), host[2].data(), host[3].data(), host_coefficients.data()) !=
-      MU_OK) {
-    stop(name.c_str(), mu_last_error());
-  }
-  checked(session, name, "relative_error", relative_difference(is.type, arrays[3]->copy(), host[3]),
-          is.type == MU_BF16 ? 3e-3 : 1e-6);
+  must(run(session.plain, host[0].data(), host[1].data(), host[2].data(), host[3].data(), host_coefficients.data()),
+       name);
+  const double error = relative_difference(numbers(is.type, arrays[3]->copy()), numbers(is.type, host[3]));
+  checked(session, name, "relative_error", error, is.type == MU_BF16 ? 3e-3 : 1e-6);
 }
 
 inline void check_newton_schulz(Session& session) {

@@ -244,7 +244,7 @@ inline double difference_of_sums(const std::vector<std::byte>& cuda, const std::
   return most;
 }
 
-inline bool check_passes(Session& session, const std::string& name, const Kinds& kinds) {
+inline void check_passes(Session& session, const std::string& name, const Kinds& kinds) {
   const Layout layout = Layout::ragged();
   const DeviceArrays device(session, kinds, layout);
   std::vector<std::vector<std::byte>> host;
@@ -253,18 +253,14 @@ inline bool check_passes(Session& session, const std::string& name, const Kinds&
     host.push_back(device.copy(i));
     bases.base[i] = host.back().empty() ? nullptr : host.back().data();
   }
-  if (!done(device.passes(session, kinds, layout).all(), name)) {
-    return false;
-  }
+  must(device.passes(session, kinds, layout).all(), name);
   synchronize(session, name.c_str());
   const mu_step step = a_step();
   std::vector<double> sums(static_cast<std::size_t>(layout.chunks));
   const auto muon = muon_items(kinds, layout, bases);
   const auto adamw = adamw_items(kinds, layout, bases);
   const void* items = kinds.adamw ? static_cast<const void*>(adamw.data()) : muon.data();
-  if (Passes{kinds, layout, session.plain, items, &step, sums.data()}.all() != MU_OK) {
-    stop(name.c_str(), mu_last_error());
-  }
+  must(Passes{kinds, layout, session.plain, items, &step, sums.data()}.all(), name);
   double different = 0.0;
   for (int i = 0; i < kArrays; ++i) {
     different += differing_bytes(device.copy(i), host[static_cast<std::size_t>(i)]);
@@ -273,7 +269,6 @@ inline bool check_passes(Session& session, const std::string& name, const Kinds&
   if (!kinds.adamw) {
     checked(session, name, "difference_of_sums", difference_of_sums(device.sums(), sums), 1e-12);
   }
-  return true;
 }
 
 inline double state_bytes(mu_format format) {
@@ -291,20 +286,15 @@ inline void measure_passes(Session& session, const std::string& name, const Kind
   const Passes passes = device.passes(session, kinds, layout);
   const auto n = static_cast<double>(layout.total);
   const auto gradient = static_cast<double>(width(kinds.gradient_type));
-  const auto run = [&](mu_status status) {
-    if (status != MU_OK) {
-      stop(name.c_str(), mu_last_error());
-    }
-  };
   if (kinds.adamw) {
     const double bytes = gradient + state_bytes(kinds.m_format) + state_bytes(kinds.v_format) + weight_bytes(kinds);
-    report_pass(session, name, measure(session, [&](int) { run(passes.adamw()); }), n * bytes);
+    report_pass(session, name, measure(session, [&](int) { must(passes.adamw(), name); }), n * bytes);
     return;
   }
   const auto update = static_cast<double>(width(kinds.update_type));
-  report_pass(session, "momentum." + name, measure(session, [&](int) { run(passes.momentum()); }),
+  report_pass(session, "momentum." + name, measure(session, [&](int) { must(passes.momentum(), name); }),
               n * (gradient + state_bytes(kinds.m_format) + update));
-  report_pass(session, "update." + name, measure(session, [&](int) { run(passes.update()); }),
+  report_pass(session, "update." + name, measure(session, [&](int) { must(passes.update(), name); }),
               n * (update + weight_bytes(kinds)));
 }
 
@@ -327,7 +317,8 @@ inline void bench_optimizers(Session& session) {
       {"adamw.fp32.fp32", {true, MU_FORMAT_F32, MU_FORMAT_F32, MU_F32, MU_F32, MU_F32, false}},
   };
   for (const auto& [name, kinds] : all) {
-    if (check_passes(session, name, kinds) && !session.settings.check_only) {
+    check_passes(session, name, kinds);
+    if (!session.settings.check_only) {
       measure_passes(session, name, kinds);
     }
   }

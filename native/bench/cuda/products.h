@@ -169,11 +169,7 @@ class Product final {
 
 inline void measure_product(Session& session, const std::string& name, const ProductCase& is, const Product& product,
                             const Cublas& cublas) {
-  const Times ours = measure(session, [&](int) {
-    if (product.run(session) != MU_OK) {
-      stop(name.c_str(), mu_last_error());
-    }
-  });
+  const Times ours = measure(session, [&](int) { must(product.run(session), name); });
   const auto n = static_cast<double>(is.n);
   const double work = n * n * static_cast<double>(is.k) * static_cast<double>(is.count);
   Line line(name);
@@ -214,9 +210,7 @@ inline void bench_products(Session& session) {
     const std::string name = std::string("product.") + is.kind + ".n" + std::to_string(is.n) + ".k" +
                              std::to_string(is.k) + ".count" + std::to_string(is.count);
     const Product product(session, is);
-    if (!done(product.run(session), name)) {
-      return;
-    }
+    must(product.run(session), name);
     product.check(session, name);
     if (!session.settings.check_only) {
       measure_product(session, name, is, product, cublas);

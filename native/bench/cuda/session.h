@@ -108,16 +108,10 @@ class Line final {
   std::ostringstream figures_;
 };
 
-/* False, and a line that says so, for a kernel that the backend does not have; any other failure ends the program. */
-inline bool done(mu_status status, const std::string& name) {
-  if (status == MU_OK) {
-    return true;
-  }
-  if (status != MU_UNSUPPORTED) {
+inline void must(mu_status status, const std::string& name) {
+  if (status != MU_OK) {
     stop(name.c_str(), mu_last_error());
   }
-  Line(name).add("skipped", mu_last_error()).print();
-  return false;
 }
 
 inline void checked(Session& session, const std::string& name, const char* key, double value, double most) {
