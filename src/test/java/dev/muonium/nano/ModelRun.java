@@ -79,6 +79,18 @@ final class ModelRun implements AutoCloseable {
         return new ReferenceGpt(config).loss(weights, tokenRows, targetRows);
     }
 
+    /** The central difference of the reference's loss in one weight. */
+    double slope(int parameter, int element) {
+        double step = 1e-5;
+        double at = weights[parameter][element];
+        weights[parameter][element] = at + step;
+        double above = referenceLoss();
+        weights[parameter][element] = at - step;
+        double below = referenceLoss();
+        weights[parameter][element] = at;
+        return (above - below) / (2 * step);
+    }
+
     @Override
     public void close() {
         gpt.close();

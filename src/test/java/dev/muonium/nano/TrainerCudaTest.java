@@ -54,7 +54,7 @@ final class TrainerCudaTest {
     @Test
     void fp32LearnsAsOnTheCpu() {
         Map<String, Object> fp32 = Map.of("precision", "f32", "use_8bit_optim", false);
-        RunResult cpu = train(Device.cpu(1), fp32).run();
+        RunResult cpu = train(CpuBeside.open(1), fp32).run();
         RunResult cuda = train(Device.cuda(), fp32).run();
         assertEquals(
                 cpu.trainLoss().getFirst(),
@@ -68,7 +68,7 @@ final class TrainerCudaTest {
 
     @Test
     void bf16WithMasterWeightsLearnsAsFp32() {
-        RunResult cpu = train(Device.cpu(1), Map.of()).run();
+        RunResult cpu = train(CpuBeside.open(1), Map.of()).run();
         Result mixed = train(Device.cuda(), Map.of());
         assertLearned(mixed.run());
         assertEquals(cpu.valLoss(), mixed.run().valLoss(), 0.05 * cpu.valLoss());
