@@ -36,7 +36,7 @@ MU_DEVICE int fast_units(const FormatCall<T>& chunk, int count) {
 }
 
 template <class Format, class T>
-__global__ void __launch_bounds__(kChunkThreads) quantize_kernel(const FormatCall<T> call) {
+__global__ void __launch_bounds__(kChunkThreads, 3) quantize_kernel(const FormatCall<T> call) {
   __shared__ typename Format::Tables tables;
   Format::prepare(tables);
   __syncthreads();
@@ -81,7 +81,7 @@ __global__ void __launch_bounds__(kChunkThreads) quantize_kernel(const FormatCal
 }
 
 template <class Format, class T>
-__global__ void __launch_bounds__(kChunkThreads) dequantize_kernel(const FormatCall<T> call) {
+__global__ void __launch_bounds__(kChunkThreads, 3) dequantize_kernel(const FormatCall<T> call) {
   __shared__ typename Format::Tables tables;
   Format::prepare(tables);
   __syncthreads();

@@ -194,16 +194,15 @@ MU_DEVICE void momentum_of_span(const typename Format::Tables& tables, const Mom
 }
 
 /*
- * Blocks of threads per multiprocessor, by which the compiler limits the registers: with 1024 threads 24 to 40 KB of loads are
- * under way at a time, where the bandwidth of an H200 asks for about 16. The searches of a dynamic map need more registers.
+ * Blocks of threads per multiprocessor, by which the compiler limits the registers: with 768 to 1024 threads 24 to 40 KB of loads
+ * are under way at a time, where the bandwidth of an H200 asks for about 16. The look-ups of a dynamic map and eight floats in
+ * and out take more registers than 64.
  */
-template <class Format>
-inline constexpr int kResident = 4;
-template <>
-inline constexpr int kResident<DynamicSignedFormat> = 3;
+template <class Format, class G, class U>
+inline constexpr int kResident = sizeof(typename Format::Tables) > 1 || sizeof(G) + sizeof(U) == 8 ? 3 : 4;
 
 template <class Format, class G, class U>
-__global__ void __launch_bounds__(kChunkThreads, kResident<Format>) muon_momentum_kernel(const MomentumCall call) {
+__global__ void __launch_bounds__(kChunkThreads, (kResident<Format, G, U>)) muon_momentum_kernel(const MomentumCall call) {
   __shared__ typename Format::Tables tables;
   __shared__ double room[kChunkWarps];
   if (call.items != nullptr && is_left_out(*call.step)) {

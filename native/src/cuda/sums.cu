@@ -109,7 +109,7 @@ __global__ void __launch_bounds__(kFoldThreads) fold_gradients_kernel(const mu_g
 }
 
 /* One block of threads: the sums of all gradients, which is the first that cannot be used, and what follows from them. */
-__global__ void __launch_bounds__(kFoldThreads) decide_kernel(const mu_gradient* gradients, int64_t count,
+__global__ void __launch_bounds__(kFoldThreads, 1) decide_kernel(const mu_gradient* gradients, int64_t count,
                                                               const double* partial, mu_step* step) {
   __shared__ double room[kChunkWarps];
   __shared__ int64_t first[kFoldThreads];
