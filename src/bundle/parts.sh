@@ -5,7 +5,7 @@
 PARTS=(
     doctor:30:nothing
     smoke:60:device
-    contract:150:device
+    contract:180:device
     conform:60:device
     memcheck:90:device
     racecheck:90:device
@@ -69,7 +69,7 @@ part_contract() {
     java -Xmx2g "${JAVA_OPTIONS[@]}" -cp "$BUNDLE/lib/*:$BUNDLE/test/*:$BUNDLE/recordings" org.junit.platform.console.ConsoleLauncher execute \
         --scan-class-path="$BUNDLE/test/muonium-tests.jar" --include-tag=cuda \
         --exclude-methodname='.*[.]TrainerCudaTest#(fp32LearnsAsOnTheCpu|bf16WithMasterWeightsLearnsAsFp32)' \
-        --fail-if-no-tests --details=tree --disable-banner --disable-ansi-colors --reports-dir="$reports"
+        --fail-if-no-tests --details=testfeed --disable-banner --disable-ansi-colors --reports-dir="$reports"
     code=$?
     summary=$(sum_of_reports "$reports")
     echo "$summary"
