@@ -23,7 +23,7 @@ struct ScaleCall {
 
 /* A block of threads takes a row at a time, or a part of it: blockIdx.y cuts rows into parts of a chunk. */
 template <class X, class O>
-__global__ void __launch_bounds__(kChunkThreads) scale_kernel(const ScaleCall<X, O> call) {
+__global__ void __launch_bounds__(kChunkThreads, 4) scale_kernel(const ScaleCall<X, O> call) {
   constexpr int piece = kPiece<X, O>;
   for (int64_t row = blockIdx.x; row < call.rows; row += gridDim.x) {
     for (int64_t part = blockIdx.y; part * MU_CHUNK < call.cols; part += gridDim.y) {
@@ -62,7 +62,7 @@ struct SumCall {
 };
 
 template <class X, class Y, class O>
-__global__ void __launch_bounds__(kChunkThreads) axpby_kernel(const SumCall<X, Y, O> call) {
+__global__ void __launch_bounds__(kChunkThreads, 4) axpby_kernel(const SumCall<X, Y, O> call) {
   constexpr int piece = sizeof(X) == 2 && sizeof(Y) == 2 && sizeof(O) == 2 ? 8 : 4;
   for (int64_t row = blockIdx.x; row < call.scaled.rows; row += gridDim.x) {
     for (int64_t part = blockIdx.y; part * MU_CHUNK < call.scaled.cols; part += gridDim.y) {
@@ -135,7 +135,7 @@ mu_status for_type(mu_type type, const Body& body) {
 /* --- many arrays, each with a factor of its own ---------------------------------------------------------------------- */
 
 template <class T>
-__global__ void __launch_bounds__(kChunkThreads) scale_many_kernel(const float* alpha, int64_t alpha_stride, const T* x,
+__global__ void __launch_bounds__(kChunkThreads, 4) scale_many_kernel(const float* alpha, int64_t alpha_stride, const T* x,
                                                                    int64_t x_stride, T* out, int64_t out_stride,
                                                                    int64_t elements, int64_t parts, int64_t chunks) {
   constexpr int piece = kPiece<T, T>;

@@ -50,7 +50,7 @@ MU_DEVICE double squares_of_span(const void* x, int32_t type, Span span) {
 }
 
 /* partial[block] <- the sum over the block's chunks. */
-__global__ void __launch_bounds__(kChunkThreads) sum_squares_kernel(const void* x, int32_t type, int64_t elements,
+__global__ void __launch_bounds__(kChunkThreads, 4) sum_squares_kernel(const void* x, int32_t type, int64_t elements,
                                                                     int64_t chunks, double* partial) {
   __shared__ double room[kChunkWarps];
   double sum = 0.0;
@@ -64,7 +64,7 @@ __global__ void __launch_bounds__(kChunkThreads) sum_squares_kernel(const void* 
 }
 
 /* partial[chunk] <- the sum over that chunk. */
-__global__ void __launch_bounds__(kChunkThreads) gradient_chunks_kernel(const mu_gradient* gradients, int64_t count,
+__global__ void __launch_bounds__(kChunkThreads, 4) gradient_chunks_kernel(const mu_gradient* gradients, int64_t count,
                                                                         int64_t chunks, double* partial) {
   __shared__ double room[kChunkWarps];
   for (int64_t chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
@@ -86,7 +86,7 @@ MU_DEVICE double folded(const double* partial, int64_t count, double (&room)[kCh
   return block_sum(sum, room);
 }
 
-__global__ void __launch_bounds__(kFoldThreads) fold_kernel(const double* partial, int64_t count, double* sum) {
+__global__ void __launch_bounds__(kFoldThreads, 4) fold_kernel(const double* partial, int64_t count, double* sum) {
   __shared__ double room[kChunkWarps];
   const double total = folded(partial, count, room);
   if (threadIdx.x == 0) {
@@ -95,7 +95,7 @@ __global__ void __launch_bounds__(kFoldThreads) fold_kernel(const double* partia
 }
 
 /* A block of threads per gradient: the sum over its chunks takes the place of the first of them. */
-__global__ void __launch_bounds__(kFoldThreads) fold_gradients_kernel(const mu_gradient* gradients, double* partial) {
+__global__ void __launch_bounds__(kFoldThreads, 4) fold_gradients_kernel(const mu_gradient* gradients, double* partial) {
   __shared__ double room[kChunkWarps];
   const mu_gradient& gradient = gradients[blockIdx.x];
   if (gradient.elements == 0) {

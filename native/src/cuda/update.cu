@@ -55,7 +55,7 @@ MU_DEVICE void update_span(const mu_muon_item& item, Span span, uint64_t seed, i
 }
 
 template <class W, class O>
-__global__ void __launch_bounds__(kChunkThreads) muon_update_kernel(const UpdateCall call) {
+__global__ void __launch_bounds__(kChunkThreads, 4) muon_update_kernel(const UpdateCall call) {
   if (call.items != nullptr && is_left_out(*call.step)) {
     return;
   }
@@ -81,7 +81,7 @@ struct UpdateRows {
 };
 
 template <class W, class O>
-__global__ void __launch_bounds__(kChunkThreads) muon_update_rows_kernel(const UpdateRows call) {
+__global__ void __launch_bounds__(kChunkThreads, 4) muon_update_rows_kernel(const UpdateRows call) {
   const mu_muon_item& item = call.item;
   const WeightRounding rounding{{call.seed, item.rounding_step, item.rounding_parameter}, item.stochastic != 0};
   const RoundingKey key = rounding_key(rounding.key, 0);
