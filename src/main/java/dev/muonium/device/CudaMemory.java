@@ -242,9 +242,8 @@ final class CudaMemory implements Allocator, DeviceMemory {
         }
         if (bytes / type.byteSize() < elements) {
             boolean countable = elements <= Long.MAX_VALUE / type.byteSize();
-            throw new IllegalArgumentException("'" + name + "' has " + bytes + " bytes of " + stream.device() + "; "
-                    + elements + " elements of " + type + " need "
-                    + (countable ? elements * type.byteSize() : "more than a 64-bit count can hold"));
+            throw new IllegalArgumentException("'" + name + "' has " + bytes + " bytes; " + elements + " elements of "
+                    + type + " need " + (countable ? elements * type.byteSize() : "more than a 64-bit count can hold"));
         }
     }
 

@@ -159,7 +159,7 @@ final class CudaDeviceTest {
             assertArrayEquals(new float[] {2, 4, 6}, ours.toFloatArray());
             assertArrayEquals(new float[] {2, 4, 6}, theirs.toFloatArray());
             says(
-                    "'theirs' has 12 bytes of cuda:0",
+                    "'theirs' has 12 bytes; 4 elements of F32 need 16",
                     IllegalArgumentException.class,
                     () -> memory.requireReadable("theirs", segment, F32, 4));
             ours.close();
