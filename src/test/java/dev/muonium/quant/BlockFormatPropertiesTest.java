@@ -74,10 +74,10 @@ final class BlockFormatPropertiesTest {
             @ForAll @IntRange(min = 1, max = 30) int exponents) {
         float[] x = values(seed, format, n, exponents);
         for (CpuDevice device : devices) {
-            try (QuantizedTensor quantized = QuantizedTensorTest.quantize(device, format.format, BLOCK, x)) {
-                double halfStep =
-                        QuantizedTensorTest.plain(device, format.format, BLOCK).halfStep();
-                float[] scales = QuantizedTensorTest.scales(quantized);
+            try (QuantizedTensor quantized = QuantizedTensorContract.quantize(device, format.format, BLOCK, x)) {
+                double halfStep = QuantizedTensorContract.plain(device, format.format, BLOCK)
+                        .halfStep();
+                float[] scales = QuantizedTensorContract.scales(device, quantized);
                 float[] back = quantized.toFloatArray();
                 for (int i = 0; i < n; i++) {
                     double scale = scales[i / BLOCK];
@@ -97,8 +97,8 @@ final class BlockFormatPropertiesTest {
         float[] spiked = x.clone();
         spiked[position] = 1e6f;
         for (CpuDevice device : devices) {
-            try (QuantizedTensor plain = QuantizedTensorTest.quantize(device, format.format, BLOCK, x);
-                    QuantizedTensor outlier = QuantizedTensorTest.quantize(device, format.format, BLOCK, spiked)) {
+            try (QuantizedTensor plain = QuantizedTensorContract.quantize(device, format.format, BLOCK, x);
+                    QuantizedTensor outlier = QuantizedTensorContract.quantize(device, format.format, BLOCK, spiked)) {
                 float[] expected = plain.toFloatArray();
                 float[] actual = outlier.toFloatArray();
                 for (int i = 0; i < 256; i++) {
@@ -107,8 +107,8 @@ final class BlockFormatPropertiesTest {
                     }
                 }
                 assertNotEquals(
-                        QuantizedTensorTest.scales(plain)[position / BLOCK],
-                        QuantizedTensorTest.scales(outlier)[position / BLOCK]);
+                        QuantizedTensorContract.scales(device, plain)[position / BLOCK],
+                        QuantizedTensorContract.scales(device, outlier)[position / BLOCK]);
             }
         }
     }
@@ -129,7 +129,7 @@ final class BlockFormatPropertiesTest {
             float largest = Math.scalb(format == Format.LINEAR ? 127f : 1f, exponent);
             x[0] = largest;
             x[BLOCK] = largest;
-            try (QuantizedTensor quantized = QuantizedTensorTest.quantize(device, format.format, BLOCK, x)) {
+            try (QuantizedTensor quantized = QuantizedTensorContract.quantize(device, format.format, BLOCK, x)) {
                 assertArrayEquals(x, quantized.toFloatArray());
             }
         }
@@ -143,10 +143,11 @@ final class BlockFormatPropertiesTest {
             x[begin] = 1;
         }
         for (CpuDevice device : devices) {
-            try (QuantizedTensor first = QuantizedTensorTest.quantize(device, format.format, BLOCK, x);
+            try (QuantizedTensor first = QuantizedTensorContract.quantize(device, format.format, BLOCK, x);
                     QuantizedTensor second =
-                            QuantizedTensorTest.quantize(device, format.format, BLOCK, first.toFloatArray())) {
-                assertArrayEquals(QuantizedTensorTest.codes(first), QuantizedTensorTest.codes(second));
+                            QuantizedTensorContract.quantize(device, format.format, BLOCK, first.toFloatArray())) {
+                assertArrayEquals(
+                        QuantizedTensorContract.codes(device, first), QuantizedTensorContract.codes(device, second));
             }
         }
     }
@@ -155,8 +156,9 @@ final class BlockFormatPropertiesTest {
     void minus128NeverOccurs(@ForAll long seed, @ForAll @IntRange(min = 1, max = 149) int exponents) {
         float[] x = values(seed, Format.LINEAR, 200, exponents);
         for (CpuDevice device : devices) {
-            try (QuantizedTensor quantized = QuantizedTensorTest.quantize(device, BlockFormat.INT8_LINEAR, BLOCK, x)) {
-                for (byte code : QuantizedTensorTest.codes(quantized)) {
+            try (QuantizedTensor quantized =
+                    QuantizedTensorContract.quantize(device, BlockFormat.INT8_LINEAR, BLOCK, x)) {
+                for (byte code : QuantizedTensorContract.codes(device, quantized)) {
                     assertNotEquals(Byte.MIN_VALUE, code);
                 }
             }
@@ -172,7 +174,7 @@ final class BlockFormatPropertiesTest {
             x[i] = i < BLOCK ? 0 : Math.scalb(x[i], exponent);
         }
         for (CpuDevice device : devices) {
-            try (QuantizedTensor quantized = QuantizedTensorTest.quantize(device, format.format, BLOCK, x)) {
+            try (QuantizedTensor quantized = QuantizedTensorContract.quantize(device, format.format, BLOCK, x)) {
                 float[] back = quantized.toFloatArray();
                 for (int i = 0; i < x.length; i++) {
                     assertTrue(
