@@ -6,7 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.muonium.bindings.mu.mu_adamw_item;
 import dev.muonium.bindings.mu.mu_adamw_params;
+import dev.muonium.bindings.mu.mu_gradient;
+import dev.muonium.bindings.mu.mu_muon_item;
+import dev.muonium.bindings.mu.mu_newton_schulz_start;
+import dev.muonium.bindings.mu.mu_step;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -77,6 +82,8 @@ final class NativeSmokeTest {
         formats(all);
         passes(all);
         optimizers(all);
+        wholeSteps(all);
+        newtonSchulz(all);
         norms(all);
         attention(all);
         activations(all);
@@ -111,6 +118,7 @@ final class NativeSmokeTest {
         });
         all.put("mu_context_destroy", () -> ok(mu_context_destroy(NULL)));
         all.put("mu_context_tier", () -> assertEquals(opened.tier().code(), mu_context_tier(context)));
+        all.put("mu_context_device_bytes", () -> assertEquals(0, mu_context_device_bytes(context)));
     }
 
     private void formats(Map<String, Runnable> all) {
@@ -222,6 +230,108 @@ final class NativeSmokeTest {
             assertFloats(w, 5.5f); // 10 * (1 - 0.5 * 1) - 0.5 * sign(g)
             assertFloats(m, -1);
             assertFloats(v, 1);
+        });
+    }
+
+    private void wholeSteps(Map<String, Runnable> all) {
+        all.put("mu_gradient_sweep", () -> {
+            MemorySegment gradient = mu_gradient.allocate(arena);
+            mu_gradient.gradient(gradient, floats(3, 4));
+            mu_gradient.elements(gradient, 2);
+            mu_gradient.limit(gradient, 1e30);
+            MemorySegment step = step(2);
+            mu_step.clip_norm(step, 5);
+            ok(mu_gradient_sweep(context, gradient, 1, 1, arena.allocate(ValueLayout.JAVA_DOUBLE), step));
+            assertEquals(10, mu_step.norm(step));
+            assertEquals(1, mu_step.scale(step));
+            assertEquals(-1, mu_step.first_non_finite(step));
+        });
+        all.put("mu_muon_momentum_many", () -> {
+            MemorySegment momentum = floats(0);
+            MemorySegment sum = arena.allocate(ValueLayout.JAVA_DOUBLE);
+            MemorySegment item = muonItem();
+            mu_muon_item.gradient(item, floats(10));
+            mu_muon_item.momentum(item, momentum);
+            mu_muon_item.update(item, floats(0));
+            mu_muon_item.beta(item, 0.5);
+            ok(mu_muon_momentum_many(
+                    context, MU_FORMAT_F32(), 128, MU_F32(), MU_F32(), 0, item, 1, 1, step(1), sum));
+            assertFloats(momentum, 5);
+            assertEquals(25, sum.get(ValueLayout.JAVA_DOUBLE, 0));
+        });
+        all.put("mu_muon_update_many", () -> {
+            MemorySegment weights = floats(10);
+            MemorySegment item = muonItem();
+            mu_muon_item.direction(item, floats(1));
+            mu_muon_item.weights(item, weights);
+            mu_muon_item.decay(item, 0.5f);
+            mu_muon_item.rate(item, 2);
+            ok(mu_muon_update_many(context, MU_F32(), MU_F32(), item, 1, 1, step(1)));
+            assertFloats(weights, 3);
+        });
+        all.put("mu_adamw_many", () -> {
+            MemorySegment weights = floats(1);
+            MemorySegment item = mu_adamw_item.allocate(arena);
+            mu_adamw_item.weights(item, weights);
+            mu_adamw_item.gradient(item, floats(3));
+            mu_adamw_item.m(item, floats(0));
+            mu_adamw_item.v(item, floats(0));
+            mu_adamw_item.elements(item, 1);
+            MemorySegment params = mu_adamw_item.params(item);
+            mu_adamw_params.lr(params, 0.1);
+            mu_adamw_params.beta1(params, 0.9);
+            mu_adamw_params.beta2(params, 0.999);
+            mu_adamw_params.eps(params, 1e-8);
+            mu_adamw_params.bias_correction1(params, 0.1);
+            mu_adamw_params.bias_correction2(params, 0.001);
+            ok(mu_adamw_many(
+                    context, 128, MU_F32(), MU_F32(), MU_FORMAT_F32(), MU_FORMAT_F32(), item, 1, 1, step(1)));
+            assertFloats(weights, 0.9f);
+        });
+    }
+
+    private MemorySegment muonItem() {
+        MemorySegment item = mu_muon_item.allocate(arena);
+        mu_muon_item.elements(item, 1);
+        return item;
+    }
+
+    /** What a sweep leaves that found nothing to clip or to refuse. */
+    private MemorySegment step(double gradientScale) {
+        MemorySegment step = mu_step.allocate(arena);
+        mu_step.gradient_scale(step, gradientScale);
+        mu_step.clip_norm(step, Double.POSITIVE_INFINITY);
+        mu_step.clip(step, 1);
+        mu_step.scale(step, gradientScale);
+        mu_step.first_non_finite(step, -1);
+        return step;
+    }
+
+    private void newtonSchulz(Map<String, Runnable> all) {
+        all.put("mu_newton_schulz_begin", () -> {
+            MemorySegment start = mu_newton_schulz_start.allocate(arena);
+            mu_newton_schulz_start.a(start, 2);
+            mu_newton_schulz_start.norm_factor(start, 1);
+            mu_newton_schulz_start.epsilon(start, 1e-7);
+            mu_newton_schulz_start.convention(start, MU_NORM_MAX_EPSILON());
+            MemorySegment sums = arena.allocateFrom(ValueLayout.JAVA_DOUBLE, 25);
+            MemorySegment coefficients = floats(9, 9, 9);
+            MemorySegment x = floats(3, 4);
+            ok(mu_newton_schulz_begin(context, start, x, MU_F32(), 2, 2, 1, sums, 1, coefficients, NULL));
+            assertFloats(coefficients, 0.4f, 0, 0);
+            assertFloats(x, 3, 4);
+        });
+        all.put("mu_symmetric_product", () -> {
+            MemorySegment a = floats(1, 2);
+            MemorySegment c = floats(0, 0, 0, 0);
+            ok(mu_symmetric_product(
+                    context, MU_F32(), 0, 2, 1, a, 1, 2, a, 1, 2, NULL, 2, 4, c, 2, 4, floats(1, 0, 1), 0, 1));
+            assertFloats(c, 2, 2, 2, 5);
+        });
+        all.put("mu_scale_many", () -> {
+            MemorySegment x = floats(1, 2);
+            ok(mu_scale_many(context, floats(2), 0, x, 2, x, 2, MU_F32(), 2, 1));
+            assertFloats(x, 2, 4);
         });
     }
 
