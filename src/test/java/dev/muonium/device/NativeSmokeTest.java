@@ -254,8 +254,7 @@ final class NativeSmokeTest {
             mu_muon_item.momentum(item, momentum);
             mu_muon_item.update(item, floats(0));
             mu_muon_item.beta(item, 0.5);
-            ok(mu_muon_momentum_many(
-                    context, MU_FORMAT_F32(), 128, MU_F32(), MU_F32(), 0, item, 1, 1, step(1), sum));
+            ok(mu_muon_momentum_many(context, MU_FORMAT_F32(), 128, MU_F32(), MU_F32(), 0, item, 1, 1, step(1), sum));
             assertFloats(momentum, 5);
             assertEquals(25, sum.get(ValueLayout.JAVA_DOUBLE, 0));
         });
@@ -284,8 +283,7 @@ final class NativeSmokeTest {
             mu_adamw_params.eps(params, 1e-8);
             mu_adamw_params.bias_correction1(params, 0.1);
             mu_adamw_params.bias_correction2(params, 0.001);
-            ok(mu_adamw_many(
-                    context, 128, MU_F32(), MU_F32(), MU_FORMAT_F32(), MU_FORMAT_F32(), item, 1, 1, step(1)));
+            ok(mu_adamw_many(context, 128, MU_F32(), MU_F32(), MU_FORMAT_F32(), MU_FORMAT_F32(), item, 1, 1, step(1)));
             assertFloats(weights, 0.9f);
         });
     }

@@ -212,7 +212,8 @@ abstract class QuantizedTensorContract {
             assertEquals(format.isScaled() ? 1.03125 : 4, (double) quantized.byteSize() / elements);
             if (device.memory().isHost()) {
                 assertEquals(
-                        elements * format.codeType().byteSize(), quantized.codes().byteSize());
+                        elements * format.codeType().byteSize(),
+                        quantized.codes().byteSize());
             }
         }
         assertEquals(0, device.ledger().bytes(Purpose.OPTIMIZER_STATE));
