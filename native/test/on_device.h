@@ -18,6 +18,7 @@ class OnDevice final {
   explicit OnDevice(size_t count) : count_(count) { CHECK_CUDA(cudaMalloc(&memory_, count * sizeof(T))); }
   explicit OnDevice(const std::vector<T>& values) : OnDevice(values.size()) {
     CHECK_CUDA(cudaMemcpy(memory_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice));
+    CHECK_CUDA(cudaDeviceSynchronize()); /* a stream that does not wait for the copy's may read it next */
   }
   ~OnDevice() { cudaFree(memory_); }
   OnDevice(const OnDevice&) = delete;

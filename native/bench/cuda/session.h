@@ -45,6 +45,8 @@ class Memory final {
 
   void take(const void* host, std::size_t bytes) const {
     must(cudaMemcpy(data_, host, bytes, cudaMemcpyHostToDevice), "cudaMemcpy to the device");
+    /* The copy may return when the bytes are on their way, and our stream does not wait for the one that it is in. */
+    must(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   }
   std::vector<std::byte> copy() const {
     std::vector<std::byte> host(bytes_);

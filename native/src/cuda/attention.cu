@@ -108,7 +108,10 @@ struct Backward {
   mu_status plain_half() const {
     dim3 grid;
     const mu_status fits = grid_of(name, shape, kKeys ? shape.kv_heads : shape.heads, kOwnRows, &grid);
-    const size_t bytes = static_cast<size_t>(plain_backward_floats(shape.head_dim)) * sizeof(float);
+    const size_t needed = static_cast<size_t>(plain_backward_floats(shape.head_dim)) * sizeof(float);
+    /* A kernel's limit of shared memory is one for all threads and graphs: raised, it is raised to the same every time. */
+    const size_t most = static_cast<size_t>(plain_backward_floats(kMostHeadDim)) * sizeof(float);
+    const size_t bytes = needed > kSharedWithoutAsking ? most : needed;
     return fits != MU_OK ? fits
                          : check(launch(attention_plain_backward<T, kKeys>, grid, dim3(kPlainAttentionThreads), bytes,
                                         state->stream, as<T>(q), as<T>(k), as<T>(v), lse, as<T>(d_o), delta, as<T>(dq),

@@ -24,7 +24,8 @@ cudaError_t start(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_byt
 
 /*
  * Puts the kernel into the stream; its arguments are converted to the parameters' types here and copied. A launch that is
- * refused says so at once, what goes wrong in the kernel shows at a later synchronization.
+ * refused says so at once, what goes wrong in the kernel shows at a later synchronization. A kernel that asks for more shared
+ * memory than it gets without asking asks for the same in every call: its limit belongs to the kernel, not to the launch.
  */
 template <class... P, class... A>
 cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,

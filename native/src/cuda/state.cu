@@ -50,6 +50,8 @@ mu_status check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) {
     return MU_OK;
   }
+  /* Else whoever asks for the thread's last error next takes it for their own. */
+  static_cast<void>(cudaGetLastError());
   return fail(status_of(error), "%s: %s (%s)", what, cudaGetErrorString(error), cudaGetErrorName(error));
 }
 
@@ -65,13 +67,16 @@ mu_status scratch(State& state, size_t bytes, const char* what, void** memory) {
     if (status != MU_OK) {
       return status;
     }
-    /* Frees only after the work that may use it. */
-    const mu_status waited = check(cudaStreamSynchronize(state.stream), what);
-    const mu_status freed = check(cudaFree(state.scratch), what);
+    void* const former = state.scratch;
     state.scratch = fresh;
     state.scratch_bytes = bytes;
-    if (waited != MU_OK || freed != MU_OK) {
-      return waited != MU_OK ? waited : freed;
+    if (former != nullptr) {
+      /* Frees only after the work that may use it. */
+      const mu_status waited = check(cudaStreamSynchronize(state.stream), what);
+      const mu_status freed = check(cudaFree(former), what);
+      if (waited != MU_OK || freed != MU_OK) {
+        return waited != MU_OK ? waited : freed;
+      }
     }
   }
   *memory = state.scratch;

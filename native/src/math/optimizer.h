@@ -60,7 +60,7 @@ MU_MATH AdamwConstants adamw_constants(const mu_adamw_params& p) {
                         static_cast<float>(1.0 - p.beta2),
                         static_cast<float>(1.0 - p.lr * p.weight_decay),
                         static_cast<float>(p.lr / p.bias_correction1),
-                        static_cast<float>(1.0 / __builtin_sqrt(p.bias_correction2)),
+                        static_cast<float>(1.0 / double_root(p.bias_correction2)),
                         static_cast<float>(p.eps)};
 }
 

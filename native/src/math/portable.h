@@ -37,6 +37,14 @@ MU_MATH float square_root(float x) {
 #endif
 }
 
+MU_MATH double double_root(double x) {
+#if defined(__CUDA_ARCH__)
+  return __dsqrt_rn(x);
+#else
+  return __builtin_sqrt(x);
+#endif
+}
+
 /* a * b + c, rounded once. */
 MU_MATH float fused(float a, float b, float c) {
 #if defined(__CUDA_ARCH__)

@@ -16,14 +16,6 @@ struct StepSweep {
   int64_t first_non_finite = -1;
 };
 
-MU_MATH double double_root(double x) {
-#if defined(__CUDA_ARCH__)
-  return __dsqrt_rn(x);
-#else
-  return __builtin_sqrt(x);
-#endif
-}
-
 /* Whether a gradient whose squares add up to sum can be used. A NaN compares as false. */
 MU_MATH bool is_usable(double sum, double gradient_scale, double limit) {
   return double_root(sum) * gradient_scale <= limit;
