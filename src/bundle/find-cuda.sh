@@ -12,6 +12,7 @@ cuda_folders() {
         [ -n "$home" ] && printf '%s\n' "$home/lib64" "$home/lib" "$home/targets/x86_64-linux/lib"
     done
     [ -z "${CONDA_PREFIX:-}" ] || printf '%s\n' "$CONDA_PREFIX/lib" "$CONDA_PREFIX/targets/x86_64-linux/lib"
+    printf '%s\n' /usr/lib/x86_64-linux-gnu /usr/lib64
     # NVIDIA's wheels: one folder for all libraries since CUDA 13, one for each before.
     for python in "${VIRTUAL_ENV:+$VIRTUAL_ENV/bin/python3}" "$(command -v python3)" "$(command -v python)"; do
         [ -n "$python" ] && [ -x "$python" ] || continue
@@ -24,7 +25,8 @@ for folder in dict.fromkeys([*sys.path, *site.getsitepackages(), site.getusersit
 }
 
 linker_knows() {
-    { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -q "^[[:space:]]*$1 "
+    # Not grep -q: it ends at the first match, and what ldconfig has not written yet would make the pipeline fail.
+    { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep "^[[:space:]]*$1 " >/dev/null
 }
 
 find_cuda() {
@@ -38,6 +40,8 @@ find_cuda() {
             fi
         done
     fi
+    # For programs that bring CUDA's libraries themselves, and need the driver nevertheless.
+    export DRIVER_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
     if [ -n "${MUONIUM_CUDA_PATH:-}" ]; then
         CUDA_FOUND="CUDA's libraries in $MUONIUM_CUDA_PATH, as MUONIUM_CUDA_PATH says"
         export LD_LIBRARY_PATH=$MUONIUM_CUDA_PATH${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}

@@ -7,13 +7,13 @@ PARTS=(
     smoke:60:device
     contract:180:device
     conform:60:device
-    memcheck:90:device
-    racecheck:90:device
     bench:60:device
     step:180:device
     peer:150:device
     compare:90:device
     medium-3b:120:device
+    memcheck:90:device
+    racecheck:90:device
 )
 
 # Logging by log4j-api alone, which would ask for log4j-core.
@@ -140,7 +140,7 @@ jmh() {
 }
 
 part_step() {
-    local set state
+    local set state code=0
     if [ -n "$QUICK" ]; then
         jmh gpt2-small INT8 -f 1 -wi 1 -w 100ms -i 1 -r 500ms
         return
@@ -148,10 +148,11 @@ part_step() {
     # What the targets are about comes first: time that runs out takes from the end.
     for state in INT8 FP32; do
         for set in gpt2-small d20-e3-full 24x2048; do
-            jmh "$set" "$state" -f 1 -wi 2 -w 1s -i 3 -r 2s || return 1
+            jmh "$set" "$state" -f 1 -wi 2 -w 1s -i 3 -r 2s || code=1 # a set that fails does not keep the others from being measured
         done
     done
     echo "steps of three sets, with INT8 and FP32 state"
+    return $code
 }
 
 part_peer() {
@@ -164,7 +165,7 @@ part_peer() {
     done
     [ -n "$found" ] || skipped "there is no Python here"
     # PyTorch brings CUDA's libraries itself.
-    env -u LD_LIBRARY_PATH "$found" "$BUNDLE/peer.py" --budget 140 ${QUICK:+--quick --sets gpt2-small} | tee "$OUT/logs/peer.jsonl"
+    LD_LIBRARY_PATH=${DRIVER_LIBRARY_PATH:-} "$found" "$BUNDLE/peer.py" --budget 140 ${QUICK:+--quick --sets gpt2-small} | tee "$OUT/logs/peer.jsonl"
     awk -v OFS='\t' '
         function text(key) {
             return match($0, "\"" key "\": \"[^\"]*\"") ? substr($0, RSTART + length(key) + 5, RLENGTH - length(key) - 6) : ""

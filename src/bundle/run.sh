@@ -25,7 +25,7 @@ usage() {
 out=results
 budget=540
 only=
-QUICK=
+QUICK=${QUICK:-} # a part, this script called by itself, has it from the environment
 while [ $# -gt 0 ]; do
     case $1 in
     --quick) QUICK=yes ;;
@@ -56,7 +56,7 @@ while [ $# -gt 0 ]; do
 done
 case $budget in '' | *[!0-9]*) usage "--budget is '$budget'; it must be a number of seconds" ;; esac
 for name in ${only//,/ }; do
-    printf '%s\n' "${PARTS[@]%%:*}" | grep -qx "$name" || usage "there is no part '$name' (--list names them)"
+    printf '%s\n' "${PARTS[@]%%:*}" | grep -x "$name" >/dev/null || usage "there is no part '$name' (--list names them)"
 done
 
 mkdir -p "$out/logs" || exit 2
@@ -114,7 +114,7 @@ echo "$CUDA_FOUND"
 # Asked before anything else, and whatever --only says: the reason stands beside everything that is skipped for it.
 device=$(timeout 60 "$BASH" "$BUNDLE/run.sh" --part ask 2>"$OUT/logs/ask.log")
 case $device in
-"available"*) ;;
+"available"*) no_device= ;; # also where Muonium found the libraries and this script did not
 *) no_device=${device:-the question whether there is a CUDA device failed: $(last_line "$OUT/logs/ask.log")} ;;
 esac
 echo "CUDA device: $device"
@@ -138,7 +138,7 @@ printf '\n%s\n%s\n\n' "CUDA device: $device" "$CUDA_FOUND"
 awk -v json="$OUT/results.json" -f "$BUNDLE/report.awk" "$OUT/about.tsv" "$OUT/parts.tsv" "$OUT/figures.tsv"
 echo "all of it: $OUT/results.json, logs in $OUT/logs"
 
-if cut -f2 "$OUT/parts.tsv" | grep -qx FAILED; then
+if cut -f2 "$OUT/parts.tsv" | grep -x FAILED >/dev/null; then
     exit 1
 fi
 [ -z "$no_device" ] || exit 3
