@@ -74,7 +74,17 @@ public final class Gpt implements AutoCloseable {
         this(device, config, batch, precision, seed, Grain.of(device));
     }
 
+    /** The same, with options; see {@link #Gpt(Device, GptConfig, int, Precision, long)}. */
+    public Gpt(Device device, GptConfig config, int batch, GptOptions options, long seed) {
+        this(device, config, batch, options, seed, Grain.of(device));
+    }
+
     Gpt(Device device, GptConfig config, int batch, Precision precision, long seed, Grain grain) {
+        this(device, config, batch, GptOptions.of(precision), seed, grain);
+    }
+
+    Gpt(Device device, GptConfig config, int batch, GptOptions options, long seed, Grain grain) {
+        Precision precision = options.precision();
         if (batch < 1 || (long) batch * config.context() > Integer.MAX_VALUE) {
             throw new IllegalArgumentException("batch is " + batch + "; it must be at least 1, and " + config.context()
                     + " times it at most " + Integer.MAX_VALUE);

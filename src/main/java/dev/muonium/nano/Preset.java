@@ -29,17 +29,16 @@ public record Preset(String name, String tokenizer, GptConfig model, TrainConfig
      * {@code heads}, {@code context}, {@code batch} and {@code steps}, which are needed.
      *
      * @param keys integers, numbers, booleans and texts by key, as a TOML file gives them
-     * @throws IllegalArgumentException if a key is unknown, missing, of the wrong type, out of range, or asks for a technique that
-     *     this version lacks; one sentence names the preset, the key, the value and what is allowed
+     * @throws IllegalArgumentException if a key is unknown, missing, of the wrong type or out of range; one sentence names the preset, the key, the value and what is allowed
      */
     public static Preset of(String name, Map<String, ?> keys) {
         PresetKeys read = new PresetKeys(name, keys);
         String tokenizer = read.choice("tokenizer", BYTE, Set.of(BYTE, GPT2));
         try {
             GptConfig model = model(read, tokenizer.equals(BYTE) ? BYTE_VOCAB : GPT2_VOCAB);
-            TrainConfig training = training(read);
-            refuseWhatIsNotBuilt(read);
+            TrainConfig training = training(read, model);
             read.requireNoOthers();
+            requireRank(training.techniques(), model);
             if ((long) training.batch() * model.context() > Integer.MAX_VALUE) {
                 throw read.refused(
                         "batch", training.batch(), "times context (" + model.context() + ") it must be below 2^31");
@@ -79,12 +78,14 @@ public record Preset(String name, String tokenizer, GptConfig model, TrainConfig
                 keys.real("norm_eps", 1e-6));
     }
 
-    private static TrainConfig training(PresetKeys keys) {
+    private static TrainConfig training(PresetKeys keys, GptConfig model) {
         return new TrainConfig(
                 keys.integer("batch", null),
                 keys.integer("grad_accum_steps", 1),
                 keys.integer("steps", null),
                 keys.longInteger("seed", 1L),
+                MatrixOptimizer.valueOf(keys.choice("matrix_optimizer", "muon", Set.of("muon", "adamw"))
+                        .toUpperCase(Locale.ROOT)),
                 keys.real("matrix_lr", 0.02),
                 keys.real("embedding_lr", 0.2),
                 keys.real("head_lr", 0.004),
@@ -102,6 +103,11 @@ public record Preset(String name, String tokenizer, GptConfig model, TrainConfig
                 keys.flag("use_8bit_optim", true),
                 new PrecisionChoice(
                         precision(keys, "precision"), precision(keys, "gradients"), keys.flag("master_weights", true)),
+                techniques(keys, model),
+                new Saving(
+                        keys.integer("checkpoint_every", 0),
+                        keys.integer("keep_last_checkpoints", 3),
+                        keys.flag("background_checkpoints", true)),
                 keys.integer("eval_every", 0),
                 keys.integer("eval_batches", 8),
                 keys.text("sample_prompt", "My fellow citizens, "),
@@ -115,12 +121,28 @@ public record Preset(String name, String tokenizer, GptConfig model, TrainConfig
                 keys.choice(key, "auto", Set.of("auto", "f32", "bf16")).toUpperCase(Locale.ROOT));
     }
 
-    private static void refuseWhatIsNotBuilt(PresetKeys keys) {
-        keys.notBuilt("keep_last_checkpoints", 0L, "saving checkpoints");
-        keys.notBuilt("use_galore", false, "GaLore");
-        keys.notBuilt("offload_optimizer", false, "offloading optimizer state");
-        keys.notBuilt("activation_checkpointing", "none", "activation checkpointing");
-        keys.notBuiltFamily("fp8_", "FP8");
+    private static Techniques techniques(PresetKeys keys, GptConfig model) {
+        return new Techniques(
+                keys.flag("use_galore", false),
+                keys.integer("galore_rank", Math.max(1, smallestSide(model) / 4)),
+                keys.integer("galore_refresh_interval", 200),
+                keys.real("galore_scale", 0.25),
+                Offload.valueOf(keys.choice("offload_optimizer", "none", Set.of("none", "host", "file"))
+                        .toUpperCase(Locale.ROOT)),
+                keys.countOrChoice("activation_checkpointing", Map.of("none", 0, "block", 1)),
+                keys.flag("fp8_activations", false),
+                keys.flag("fp8_gradients", false));
+    }
+
+    private static int smallestSide(GptConfig model) {
+        return Math.min(Math.min(model.dModel(), model.mlpWidth()), model.keyWidth());
+    }
+
+    private static void requireRank(Techniques techniques, GptConfig model) {
+        if (techniques.useGalore() && techniques.galoreRank() > smallestSide(model)) {
+            throw new IllegalArgumentException("galore_rank is " + techniques.galoreRank() + "; it must be at most "
+                    + smallestSide(model) + ", the smallest side of the matrices it projects");
+        }
     }
 
     /**

@@ -64,27 +64,17 @@ final class PresetKeys {
         return value;
     }
 
-    /** A key whose technique is not built: only the value that means "without it" is taken. */
-    void notBuilt(String key, Object without, String technique) {
-        Object value = value(key, without);
-        if (!value.equals(without)
-                && !(value instanceof Number number
-                        && without instanceof Number off
-                        && number.doubleValue() == off.doubleValue())) {
-            throw refused(
-                    key,
-                    value,
-                    technique + " is not part of this version; remove the key or set it to " + shown(without));
+    /** A positive integer, or one of the words that stand for a number; the word for 0 is the default. */
+    int countOrChoice(String key, Map<String, Integer> words) {
+        Object value = value(key, "none");
+        Integer meant = words.get(value);
+        if (meant != null) {
+            return meant;
         }
-    }
-
-    /** The keys that begin so belong to a technique that is not built; false is taken. */
-    void notBuiltFamily(String prefix, String technique) {
-        for (String key : values.keySet()) {
-            if (key.startsWith(prefix)) {
-                notBuilt(key, false, technique);
-            }
+        if (value instanceof Number && longInteger(key, null) == integer(key, null) && integer(key, null) > 0) {
+            return integer(key, null);
         }
+        throw refused(key, value, "it must be one of " + new TreeSet<>(words.keySet()) + " or a positive integer");
     }
 
     /** Refuses what was not asked for. */

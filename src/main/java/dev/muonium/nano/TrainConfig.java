@@ -5,13 +5,14 @@ import static dev.muonium.nano.Ranges.requireRange;
 import dev.muonium.optim.Schedule;
 
 /**
- * How a model is trained. The matrices of the blocks go to Muon, embedding and head to AdamW.
+ * How a model is trained. The matrices of the blocks go to Muon or AdamW, embedding and head to AdamW.
  *
  * @param batch sequences per micro-batch
  * @param gradAccumSteps micro-batches per step; their gradients are averaged
  * @param steps optimizer steps
  * @param seed of the initial weights and the order of the text
- * @param matrixLr Muon's learning rate
+ * @param matrixOptimizer which optimizer updates the matrices of the blocks
+ * @param matrixLr its learning rate
  * @param embeddingLr AdamW's learning rate for the embedding
  * @param headLr AdamW's learning rate for an untied head
  * @param weightDecay of the matrices, decoupled; embedding and head have none
@@ -27,6 +28,8 @@ import dev.muonium.optim.Schedule;
  * @param clip largest global norm of the gradient; 0 for no clipping
  * @param use8bitOptim whether both optimizers keep their state in 8 bits
  * @param precision of weights, gradients and activations
+ * @param techniques what makes it fit
+ * @param saving when checkpoints are saved
  * @param evalEvery steps between two validations; 0 for one at the end only
  * @param evalBatches micro-batches of one validation
  * @param samplePrompt what a sample begins with
@@ -39,6 +42,7 @@ public record TrainConfig(
         int gradAccumSteps,
         int steps,
         long seed,
+        MatrixOptimizer matrixOptimizer,
         double matrixLr,
         double embeddingLr,
         double headLr,
@@ -55,6 +59,8 @@ public record TrainConfig(
         double clip,
         boolean use8bitOptim,
         PrecisionChoice precision,
+        Techniques techniques,
+        Saving saving,
         int evalEvery,
         int evalBatches,
         String samplePrompt,
@@ -94,25 +100,31 @@ public record TrainConfig(
 
     /** The same with another number of steps. */
     public TrainConfig withSteps(int newSteps) {
-        return with(newSteps, seed, use8bitOptim);
+        return with(newSteps, seed, use8bitOptim, techniques);
     }
 
     /** The same with another seed. */
     public TrainConfig withSeed(long newSeed) {
-        return with(steps, newSeed, use8bitOptim);
+        return with(steps, newSeed, use8bitOptim, techniques);
     }
 
     /** The same with state in 8 bits, or in FP32. */
     public TrainConfig with8bitOptim(boolean eightBits) {
-        return with(steps, seed, eightBits);
+        return with(steps, seed, eightBits, techniques);
     }
 
-    private TrainConfig with(int newSteps, long newSeed, boolean eightBits) {
+    /** The same with other techniques. */
+    public TrainConfig withTechniques(Techniques newTechniques) {
+        return with(steps, seed, use8bitOptim, newTechniques);
+    }
+
+    private TrainConfig with(int newSteps, long newSeed, boolean eightBits, Techniques newTechniques) {
         return new TrainConfig(
                 batch,
                 gradAccumSteps,
                 newSteps,
                 newSeed,
+                matrixOptimizer,
                 matrixLr,
                 embeddingLr,
                 headLr,
@@ -129,6 +141,8 @@ public record TrainConfig(
                 clip,
                 eightBits,
                 precision,
+                newTechniques,
+                saving,
                 evalEvery,
                 evalBatches,
                 samplePrompt,

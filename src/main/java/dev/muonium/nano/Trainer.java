@@ -5,13 +5,8 @@ import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Ledger;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
-import dev.muonium.optim.AdamW;
-import dev.muonium.optim.Muon;
 import dev.muonium.optim.Optimizer;
-import dev.muonium.optim.Parameter;
-import dev.muonium.optim.StateFormat;
 import dev.muonium.optim.StepReport;
-import dev.muonium.optim.WeightRounding;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -19,16 +14,13 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Trains a {@link Gpt} on a text: the matrices of its blocks with Muon, embedding and head with AdamW.
+ * Trains a {@link Gpt} on a text: the matrices of its blocks with Muon (or AdamW), embedding and head with AdamW.
  *
  * <p>The same preset, text and seed give the same losses, bit by bit, on one machine and tier, with any number of threads.
  *
  * <p>Owns model and optimizer, and closes them; device and text are the caller's and outlive it. Not thread-safe.
  */
 public final class Trainer implements AutoCloseable {
-    private static final String MATRICES = "matrices";
-    private static final String EMBEDDING = "embedding";
-    private static final String HEAD = "head";
     private static final double NANOS_PER_MILLI = 1e6;
 
     private final Device device;
@@ -57,6 +49,7 @@ public final class Trainer implements AutoCloseable {
         this.model = preset.model();
         this.training = preset.training();
         this.precision = preset.precisionOn(device);
+        requireBuilt(training.techniques());
         this.gpuMemory = new GpuMemory(device);
         this.tokenizer = tokenizer;
         this.data = data;
@@ -76,9 +69,10 @@ public final class Trainer implements AutoCloseable {
                     .segment();
             this.targets = batches.tensor(Purpose.DATA, "targets", ElementType.I32, shape)
                     .segment();
-            madeGpt = new Gpt(device, model, training.batch(), precision, training.seed());
+            madeGpt = new Gpt(
+                    device, model, training.batch(), GptOptions.of(precision, training.techniques()), training.seed());
             this.gpt = madeGpt;
-            this.optimizer = buildOptimizer();
+            this.optimizer = GptOptimizer.build(device, preset, precision, gpt.parameters());
         } catch (RuntimeException e) {
             if (madeGpt != null) {
                 madeGpt.close();
@@ -88,44 +82,18 @@ public final class Trainer implements AutoCloseable {
         }
     }
 
-    private Optimizer buildOptimizer() {
-        StateFormat state = training.use8bitOptim() ? StateFormat.INT8 : StateFormat.FP32;
-        AdamW adamW = AdamW.defaults()
-                .betas(training.beta1(), training.beta2())
-                .epsilon(training.adamEps())
-                .weightDecay(0)
-                .state(state);
-        Optimizer.Builder builder = Optimizer.builder(device)
-                .group(Muon.defaults()
-                        .name(MATRICES)
-                        .learningRate(training.matrixLr())
-                        .weightDecay(training.weightDecay())
-                        .state(state))
-                .group(adamW.name(EMBEDDING).learningRate(training.embeddingLr()))
-                .schedule(training.schedule())
-                .weightRounding(precision.masterWeights() ? WeightRounding.MASTER_WEIGHTS : WeightRounding.STOCHASTIC)
-                .seed(training.seed());
-        if (!model.weightTied()) {
-            builder.group(adamW.name(HEAD).learningRate(training.headLr()));
+    private static void requireBuilt(Techniques techniques) {
+        if (techniques.useGalore()) {
+            throw new IllegalArgumentException("use_galore is not built yet");
         }
-        if (training.clip() > 0) {
-            builder.clipGlobalNorm(training.clip());
+        if (techniques.offloadOptimizer() != Offload.NONE) {
+            throw new IllegalArgumentException("offload_optimizer is not built yet");
         }
-        Optimizer built = builder.build();
-        try {
-            for (GptParameter parameter : gpt.parameters()) {
-                String group = switch (parameter.description().kind()) {
-                    case EMBEDDING -> EMBEDDING;
-                    case HEAD -> HEAD;
-                    default -> MATRICES;
-                };
-                built.add(Parameter.of(parameter.description().kind(), parameter.weights(), parameter.gradient())
-                        .inGroup(group));
-            }
-            return built;
-        } catch (RuntimeException e) {
-            built.close();
-            throw e;
+        if (techniques.checkpointedBlocks() != 0) {
+            throw new IllegalArgumentException("activation_checkpointing is not built yet");
+        }
+        if (techniques.fp8Activations() || techniques.fp8Gradients()) {
+            throw new IllegalArgumentException("fp8_activations and fp8_gradients are not built yet");
         }
     }
 
@@ -163,7 +131,9 @@ public final class Trainer implements AutoCloseable {
             data.trainingBatch(training.seed(), step, micro, training.batch(), tokens, targets);
             loss += gpt.lossAndGradients(tokens, targets, 1.0 / training.gradAccumSteps());
         }
-        optimizer.group(MATRICES).momentum(training.momentum(step));
+        if (training.matrixOptimizer() == MatrixOptimizer.MUON) {
+            optimizer.group(GptOptimizer.MATRICES).momentum(training.momentum(step));
+        }
         long beforeOptimizer = System.nanoTime();
         StepReport report = optimizer.step();
         long end = System.nanoTime();

@@ -66,31 +66,53 @@ final class PresetTest {
     }
 
     @Test
-    void refusesATechniqueThatIsNotBuiltByItsName() {
+    void techniquesAreOffUntilTheyAreAskedFor() {
+        Techniques none = with("steps", 9L).training().techniques();
+        assertFalse(none.useGalore());
+        assertEquals(Offload.NONE, none.offloadOptimizer());
+        assertEquals(0, none.checkpointedBlocks());
+        assertFalse(none.fp8Activations());
+        assertFalse(none.fp8Gradients());
+        assertEquals(new Saving(0, 3, true), with("steps", 9L).training().saving());
+
+        assertTrue(with("use_galore", true).training().techniques().useGalore());
         assertEquals(
-                "preset 'mine': use_galore is true; GaLore is not part of this version; remove the key or set it to"
-                        + " false",
-                refusal("use_galore", true));
+                Offload.FILE,
+                with("offload_optimizer", "file").training().techniques().offloadOptimizer());
         assertEquals(
-                "preset 'mine': keep_last_checkpoints is 3; saving checkpoints is not part of this version; remove the"
-                        + " key or set it to 0",
-                refusal("keep_last_checkpoints", 3L));
+                0,
+                with("activation_checkpointing", "none").training().techniques().checkpointedBlocks());
         assertEquals(
-                "preset 'mine': activation_checkpointing is \"block\"; activation checkpointing is not part of this"
-                        + " version; remove the key or set it to \"none\"",
-                refusal("activation_checkpointing", "block"));
-        assertTrue(
-                refusal("offload_optimizer", true).contains("offloading optimizer state is not part of this version"));
-        assertTrue(refusal("fp8_matmul", true).contains("fp8_matmul is true; FP8 is not part of this version"));
+                1,
+                with("activation_checkpointing", "block")
+                        .training()
+                        .techniques()
+                        .checkpointedBlocks());
+        assertEquals(
+                3, with("activation_checkpointing", 3L).training().techniques().checkpointedBlocks());
+        assertEquals(
+                MatrixOptimizer.ADAMW,
+                with("matrix_optimizer", "adamw").training().matrixOptimizer());
+        assertEquals(5, with("keep_last_checkpoints", 5L).training().saving().keepLast());
     }
 
     @Test
-    void takesTheValueThatMeansWithout() {
-        with("use_galore", false);
-        with("keep_last_checkpoints", 0L);
-        with("activation_checkpointing", "none");
-        with("offload_optimizer", false);
-        with("fp8_matmul", false);
+    void refusesValuesThatNoTechniqueTakes() {
+        assertEquals(
+                "preset 'mine': activation_checkpointing is \"layer\"; it must be one of [block, none] or a positive"
+                        + " integer",
+                refusal("activation_checkpointing", "layer"));
+        assertTrue(refusal("activation_checkpointing", 0L).contains("or a positive integer"));
+        assertEquals(
+                "preset 'mine': offload_optimizer is \"disk\"; it must be one of [file, host, none]",
+                refusal("offload_optimizer", "disk"));
+        assertTrue(refusal("keep_last_checkpoints", 0L).contains("keep_last_checkpoints is 0; it must be from 1"));
+        Map<String, Object> keys = new HashMap<>(LEAST);
+        keys.put("use_galore", true);
+        keys.put("galore_rank", 1000L);
+        String message = assertThrows(IllegalArgumentException.class, () -> Preset.of("mine", keys))
+                .getMessage();
+        assertTrue(message.startsWith("preset 'mine': galore_rank is 1000; it must be at most "), message);
     }
 
     @Test

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.muonium.cli.UserMistake;
 import dev.muonium.nano.GptConfig.Mlp;
+import dev.muonium.nano.Offload;
 import dev.muonium.nano.Preset;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -102,12 +103,12 @@ final class PresetFileTest {
     }
 
     @Test
-    void refusesATechniqueThatIsNotBuilt() {
-        assertEquals(
-                "preset 'tiny': use_galore is true; GaLore is not part of this version; remove the key or set it to"
-                        + " false",
-                mistake("tiny", Map.of("use_galore", "true")));
-        assertTrue(mistake("tiny", Map.of("keep_last_checkpoints", "3")).contains("keep_last_checkpoints is 3"));
+    void readsTechniquesFromTheCommandLine() {
+        Preset preset = PresetFile.read("tiny", Map.of("activation_checkpointing", "2", "offload_optimizer", "file"));
+        assertEquals(2, preset.training().techniques().checkpointedBlocks());
+        assertEquals(Offload.FILE, preset.training().techniques().offloadOptimizer());
+        assertTrue(mistake("tiny", Map.of("galore_rank", "400", "use_galore", "true"))
+                .contains("galore_rank is 400"));
     }
 
     private static String mistake(String preset, Map<String, String> changes) {

@@ -1,0 +1,33 @@
+package dev.muonium.nano;
+
+/**
+ * How a {@link Gpt} holds what it computes.
+ *
+ * @param precision element types of weights, gradients and activations
+ * @param checkpointedBlocks as in {@link Techniques}
+ * @param fp8Activations as in {@link Techniques}
+ * @param fp8Gradients as in {@link Techniques}
+ * @param transientGradients whether the gradients of a block's matrices exist only from the block's backward until a
+ *     {@link GradientHook} has seen them; all blocks then take turns in the memory of one
+ */
+public record GptOptions(
+        Precision precision,
+        int checkpointedBlocks,
+        boolean fp8Activations,
+        boolean fp8Gradients,
+        boolean transientGradients) {
+    /** All that is computed stays in memory, in one precision. */
+    public static GptOptions of(Precision precision) {
+        return new GptOptions(precision, 0, false, false, false);
+    }
+
+    /** What a preset asks for. */
+    static GptOptions of(Precision precision, Techniques techniques) {
+        return new GptOptions(
+                precision,
+                techniques.checkpointedBlocks(),
+                techniques.fp8Activations(),
+                techniques.fp8Gradients(),
+                techniques.useGalore());
+    }
+}
