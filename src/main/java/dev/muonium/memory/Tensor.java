@@ -98,6 +98,23 @@ public final class Tensor implements AutoCloseable {
         return new Tensor(name, type, shape, segment, device, release(arena, ledger, purpose, bytes));
     }
 
+    /**
+     * A tensor over a part of this one's memory, which lives as long as this one.
+     *
+     * @param first the element of this tensor that it begins with
+     * @throws IllegalArgumentException if it would end behind this tensor
+     */
+    public Tensor view(String viewName, long first, Shape viewShape) {
+        if (first < 0 || first > elements() - viewShape.elements()) {
+            throw new IllegalArgumentException("'" + viewName + "' would be elements " + first + " to "
+                    + (first + viewShape.elements()) + " of tensor '" + name + "', which has " + elements());
+        }
+        long begin = first * type.byteSize();
+        long bytes = viewShape.elements() * type.byteSize();
+        MemorySegment part = device == null ? segment().asSlice(begin, bytes) : device.slice(segment(), begin, bytes);
+        return new Tensor(viewName, type, viewShape, part, device, null);
+    }
+
     /** What owning a tensor's memory means: the arena to close, and the entry to take back. */
     private static Runnable release(Arena arena, Ledger ledger, Purpose purpose, long bytes) {
         return () -> {

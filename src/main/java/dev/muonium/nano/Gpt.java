@@ -17,6 +17,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Iterator;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The reference GPT of {@link GptConfig}: weights, gradients and activations off the heap in the element types of a {@link Precision}, forward
@@ -34,6 +35,7 @@ public final class Gpt implements AutoCloseable {
 
     private final Device device;
     private final GptConfig config;
+    private final GptOptions options;
     private final Precision precision;
     private final ElementType type;
     private final int batch;
@@ -95,6 +97,7 @@ public final class Gpt implements AutoCloseable {
         }
         this.device = device;
         this.config = config;
+        this.options = options;
         this.precision = precision;
         this.type = precision.compute();
         this.batch = batch;
@@ -106,7 +109,7 @@ public final class Gpt implements AutoCloseable {
         this.tiles = RowTiles.of(grain, config.context(), batch);
         this.memory = new OwnedTensors(device);
         try {
-            this.tensors = GptTensors.allocate(memory, config, batch, precision, grain);
+            this.tensors = GptTensors.allocate(memory, config, batch, options, grain);
             this.shared = tensors.shared();
             List<GptParameter> parameters = tensors.parameters();
             InitialWeights.fill(device, config, parameters, seed);
@@ -142,21 +145,21 @@ public final class Gpt implements AutoCloseable {
         Iterator<MemorySegment> gradients = matrices(true);
         boolean gated = config.mlp() == Mlp.GATED;
         GptBlock[] built = new GptBlock[config.layers()];
-        MemorySegment input = tensors.embedded();
+        List<MemorySegment> streams = tensors.streams().streams();
         for (int layer = 0; layer < built.length; layer++) {
             built[layer] = new GptBlock(
                     device,
                     type,
                     config,
-                    input,
+                    streams.get(layer),
+                    streams.get(layer + 1),
                     BlockWeights.take(weights, gated),
                     BlockWeights.take(gradients, gated),
                     products,
                     attention,
-                    tensors.blocks().get(layer),
+                    tensors.streams().blocks().get(layer),
                     shared,
                     tensors.rotaryTable().segment());
-            input = built[layer].output();
         }
         return built;
     }
@@ -203,13 +206,20 @@ public final class Gpt implements AutoCloseable {
         return tensors.parameters();
     }
 
-    /** Sets all gradients to 0. */
+    /** How the model holds what it computes. */
+    public GptOptions options() {
+        return options;
+    }
+
+    /** Sets all gradients to 0; transient ones are, whenever they begin. */
     public void zeroGradients() {
         requireOpen();
         DeviceMemory on = device.memory();
         workers.run(tensors.parameters().size(), (task, worker) -> {
-            Tensor gradient = tensors.parameters().get(task).gradient();
-            on.zero(gradient.segment(), 0, gradient.byteSize());
+            GptParameter parameter = tensors.parameters().get(task);
+            if (tensors.blockGradients() == null || parameter.description().kind() != ParameterKind.MATRIX) {
+                on.zero(parameter.gradient().segment(), 0, parameter.gradient().byteSize());
+            }
         });
     }
 
@@ -222,7 +232,7 @@ public final class Gpt implements AutoCloseable {
      */
     public double loss(MemorySegment input, MemorySegment targets) {
         takeBatch(input, targets);
-        forward(batch);
+        forward(batch, false);
         return lossHead.loss(shared.normalized(), head, tensors.targets());
     }
 
@@ -232,11 +242,26 @@ public final class Gpt implements AutoCloseable {
      * @param gradientScale what gradients are multiplied by: {@code 1/k} averages those of {@code k} batches
      */
     public double lossAndGradients(MemorySegment input, MemorySegment targets, double gradientScale) {
+        return lossAndGradients(input, targets, gradientScale, null);
+    }
+
+    /**
+     * The loss of a batch and its gradients, as {@link #lossAndGradients(MemorySegment, MemorySegment, double)}.
+     *
+     * @param hook gets the gradient of each block's matrices when it is complete; needed where gradients are transient, null for none
+     * @throws IllegalArgumentException if there is no hook, and gradients are transient
+     */
+    public double lossAndGradients(
+            MemorySegment input, MemorySegment targets, double gradientScale, @Nullable GradientHook hook) {
+        if (hook == null && tensors.blockGradients() != null) {
+            throw new IllegalArgumentException(
+                    "the gradients of this model's blocks are transient; give a hook that takes them");
+        }
         takeBatch(input, targets);
-        forward(batch);
+        forward(batch, true);
         lossHead.gradients(
                 shared.normalized(), head, tensors.targets(), gradientScale, shared.normalizedGradient(), headGradient);
-        backward();
+        backward(hook);
         return lossHead.meanLoss();
     }
 
@@ -258,7 +283,7 @@ public final class Gpt implements AutoCloseable {
             requireTokens("token", host, config.context());
             device.memory().copyIn(host, 0, tensors.tokens(), 0, host.byteSize());
         }
-        forward(1);
+        forward(1, false);
         Tensor row = tensors.head().rowOfLogits();
         oneRowOfLogits.run(0, shared.normalized(), (known - 1L) * config.dModel(), head, 0, row.segment(), 0);
         float[] logits = row.toFloatArray();
@@ -270,55 +295,77 @@ public final class Gpt implements AutoCloseable {
         return logits;
     }
 
-    /** From {@code tokens} to the normalized last rows, in {@code shared.normalized}. */
-    private void forward(int sequences) {
+    /**
+     * From {@code tokens} to the normalized last rows, in {@code shared.normalized}.
+     *
+     * @param forBackward whether to keep what backward needs
+     */
+    private void forward(int sequences, boolean forBackward) {
         int rowTasks = tiles.tasks(sequences);
-        int attentionTasks = attention.tasks(sequences);
+        workers.run(rowTasks, (task, worker) -> embed(tiles.begin(task), tiles.rows(task, sequences)));
+        for (BlockSegment segment : tensors.streams().segments()) {
+            forward(segment, sequences, true);
+            if (forBackward && segment.coded() != null) {
+                segment.coded().save(device);
+            }
+        }
         workers.run(rowTasks, (task, worker) -> {
             long begin = tiles.begin(task);
-            embed(begin, tiles.rows(task, sequences));
-            blocks[0].forwardToAttention(worker, begin, tiles.rows(task, sequences));
+            kernels.rmsNorm(
+                    type,
+                    tensors.lastStream(),
+                    shared.normalized(),
+                    tensors.lastRstd(),
+                    eps,
+                    config.dModel(),
+                    begin,
+                    begin + tiles.rows(task, sequences));
         });
-        for (int layer = 0; layer < blocks.length; layer++) {
+    }
+
+    /**
+     * From the residual stream before a segment to that behind it.
+     *
+     * @param toItsEnd whether that is wanted, and not only what backward through the segment needs
+     */
+    private void forward(BlockSegment segment, int sequences, boolean toItsEnd) {
+        int rowTasks = tiles.tasks(sequences);
+        int attentionTasks = attention.tasks(sequences);
+        workers.run(
+                rowTasks,
+                (task, worker) -> blocks[segment.first()].forwardToAttention(
+                        worker, tiles.begin(task), tiles.rows(task, sequences)));
+        for (int layer = segment.first(); layer < segment.end(); layer++) {
             GptBlock block = blocks[layer];
-            GptBlock next = layer + 1 < blocks.length ? blocks[layer + 1] : null;
+            GptBlock next = layer + 1 < segment.end() ? blocks[layer + 1] : null;
             workers.run(attentionTasks, (task, worker) -> block.forwardAttention(task, worker, sequences));
             workers.run(rowTasks, (task, worker) -> {
                 long begin = tiles.begin(task);
-                block.forwardFromAttention(worker, begin, tiles.rows(task, sequences));
+                int rowsOfTask = tiles.rows(task, sequences);
+                block.forwardFromAttention(worker, begin, rowsOfTask, toItsEnd || next != null);
                 if (next != null) {
-                    next.forwardToAttention(worker, begin, tiles.rows(task, sequences));
-                } else {
-                    kernels.rmsNorm(
-                            type,
-                            block.output(),
-                            shared.normalized(),
-                            tensors.lastRstd(),
-                            eps,
-                            config.dModel(),
-                            begin,
-                            begin + tiles.rows(task, sequences));
+                    next.forwardToAttention(worker, begin, rowsOfTask);
                 }
             });
         }
     }
 
     private void embed(long begin, long count) {
-        MemorySegment embedded = tensors.embedded();
+        MemorySegment embedded = tensors.streams().streams().getFirst();
         long end = begin + count;
         kernels.gatherRows(type, embedding, tensors.tokens(), embedded, config.vocab(), config.dModel(), begin, end);
         kernels.rmsNorm(type, embedded, embedded, tensors.embeddedRstd(), eps, config.dModel(), begin, end);
     }
 
     /** From the gradient of the normalized last rows, in {@code shared.normalizedGradient}. */
-    private void backward() {
+    private void backward(@Nullable GradientHook hook) {
         int rowTasks = tiles.tasks(batch);
         workers.run(rowTasks, (task, worker) -> {
             long begin = tiles.begin(task);
             kernels.rmsNormBackward(
                     type,
                     shared.normalizedGradient(),
-                    blocks[blocks.length - 1].output(),
+                    tensors.lastStream(),
                     tensors.lastRstd(),
                     null,
                     shared.gradient(),
@@ -326,20 +373,44 @@ public final class Gpt implements AutoCloseable {
                     begin,
                     begin + tiles.rows(task, batch));
         });
-        for (int layer = blocks.length - 1; layer >= 0; layer--) {
-            GptBlock block = blocks[layer];
-            workers.run(
-                    rowTasks,
-                    (task, worker) -> block.backwardToAttention(worker, tiles.begin(task), tiles.rows(task, batch)));
-            workers.run(
-                    block.attentionAndOuterTasks(batch),
-                    (task, worker) -> block.attentionAndOuterGradients(task, worker, batch));
-            workers.run(
-                    rowTasks,
-                    (task, worker) -> block.backwardFromAttention(worker, tiles.begin(task), tiles.rows(task, batch)));
-            workers.run(block.innerTasks(), block::innerGradients);
+        List<BlockSegment> segments = tensors.streams().segments();
+        for (BlockSegment segment : segments.reversed()) {
+            if (segment.coded() != null) {
+                segment.coded().restore(device);
+            }
+            if (segment.recomputed()) {
+                forward(segment, batch, false);
+            }
+            for (int layer = segment.end() - 1; layer >= segment.first(); layer--) {
+                backward(layer, rowTasks);
+                if (hook != null) {
+                    tensors.matricesOf(layer).forEach(hook::ready);
+                }
+                if (layer > 0 && tensors.gradientStream() != null) {
+                    tensors.gradientStream().save(device);
+                    tensors.gradientStream().restore(device);
+                }
+            }
         }
         embeddingBackward(rowTasks);
+    }
+
+    private void backward(int layer, int rowTasks) {
+        GptBlock block = blocks[layer];
+        Tensor blockGradients = tensors.blockGradients();
+        if (blockGradients != null) {
+            device.memory().zero(blockGradients.segment(), 0, blockGradients.byteSize());
+        }
+        workers.run(
+                rowTasks,
+                (task, worker) -> block.backwardToAttention(worker, tiles.begin(task), tiles.rows(task, batch)));
+        workers.run(
+                block.attentionAndOuterTasks(batch),
+                (task, worker) -> block.attentionAndOuterGradients(task, worker, batch));
+        workers.run(
+                rowTasks,
+                (task, worker) -> block.backwardFromAttention(worker, tiles.begin(task), tiles.rows(task, batch)));
+        workers.run(block.innerTasks(), block::innerGradients);
     }
 
     private void embeddingBackward(int rowTasks) {

@@ -22,7 +22,9 @@ final class GptBlock {
     private final BlockWeights gradients;
     private final BlockProducts products;
     private final Attention attention;
-    private final BlockActivations own;
+    private final MemorySegment output;
+    private final BlockActivations.Rows own;
+    private final BlockActivations.Sums sums;
     private final SharedActivations shared;
     private final MemorySegment rotaryTable;
     private final float eps;
@@ -30,6 +32,7 @@ final class GptBlock {
     /**
      * @param type of weights and activations
      * @param input the residual stream before the block, {@code n × dModel}
+     * @param output the residual stream behind it
      * @param rotaryTable {@code context × headDim}
      */
     GptBlock(
@@ -37,6 +40,7 @@ final class GptBlock {
             ElementType type,
             GptConfig config,
             MemorySegment input,
+            MemorySegment output,
             BlockWeights weights,
             BlockWeights gradients,
             BlockProducts products,
@@ -53,7 +57,9 @@ final class GptBlock {
         this.gradients = gradients;
         this.products = products;
         this.attention = attention;
-        this.own = own;
+        this.output = output;
+        this.own = own.rows();
+        this.sums = own.sums();
         this.shared = shared;
         this.rotaryTable = rotaryTable;
         this.eps = (float) config.normEps();
@@ -61,21 +67,21 @@ final class GptBlock {
 
     /** The residual stream behind the block. */
     MemorySegment output() {
-        return own.output();
+        return output;
     }
 
     /** Queries, keys and values of a tile of rows. */
     void forwardToAttention(int worker, long begin, int rows) {
         long end = begin + rows;
         MemorySegment x = shared.normalized();
-        kernels.rmsNorm(type, input, x, own.attentionRstd(), eps, config.dModel(), begin, end);
+        kernels.rmsNorm(type, input, x, sums.attentionRstd(), eps, config.dModel(), begin, end);
         products.q().run(worker, x, weights.q(), own.q(), begin, rows);
         products.kv().run(worker, x, weights.k(), own.k(), begin, rows);
         products.kv().run(worker, x, weights.v(), own.v(), begin, rows);
         kernels.rotaryNorm(
                 type,
                 own.q(),
-                own.qRstd(),
+                sums.qRstd(),
                 rotaryTable,
                 eps,
                 config.heads(),
@@ -86,7 +92,7 @@ final class GptBlock {
         kernels.rotaryNorm(
                 type,
                 own.k(),
-                own.kRstd(),
+                sums.kRstd(),
                 rotaryTable,
                 eps,
                 config.kvHeads(),
@@ -98,26 +104,39 @@ final class GptBlock {
 
     /** One task of attention. */
     void forwardAttention(int task, int worker, int sequences) {
-        attention.forward(task, worker, sequences, own.q(), own.k(), own.v(), own.o(), own.lse());
+        attention.forward(task, worker, sequences, own.q(), own.k(), own.v(), own.o(), sums.lse());
     }
 
-    /** What follows attention, for a tile of rows. */
-    void forwardFromAttention(int worker, long begin, int rows) {
+    /**
+     * What follows attention, for a tile of rows.
+     *
+     * @param toItsEnd whether the block's output is wanted; backward of this block does not need it
+     */
+    void forwardFromAttention(int worker, long begin, int rows, boolean toItsEnd) {
         long end = begin + rows;
         MemorySegment x = shared.normalized();
         copyRows(input, own.middle(), begin, rows);
         products.outAdding().run(worker, own.o(), weights.out(), own.middle(), begin, rows);
-        kernels.rmsNorm(type, own.middle(), x, own.mlpRstd(), eps, config.dModel(), begin, end);
+        kernels.rmsNorm(type, own.middle(), x, sums.mlpRstd(), eps, config.dModel(), begin, end);
         products.up().run(worker, x, weights.up(), own.up(), begin, rows);
         if (weights.gate() != null && own.gate() != null) {
             products.up().run(worker, x, weights.gate(), own.gate(), begin, rows);
-            kernels.swiglu(
-                    type, own.gate(), own.up(), shared.hidden(), begin * config.mlpWidth(), end * config.mlpWidth());
-        } else {
-            kernels.relu2(type, own.up(), shared.hidden(), begin * config.mlpWidth(), end * config.mlpWidth());
         }
-        copyRows(own.middle(), own.output(), begin, rows);
-        products.downAdding().run(worker, shared.hidden(), weights.down(), own.output(), begin, rows);
+        if (toItsEnd) {
+            mlpOutput(worker, begin, rows);
+        }
+    }
+
+    private void mlpOutput(int worker, long begin, int rows) {
+        long from = begin * config.mlpWidth();
+        long to = (begin + rows) * config.mlpWidth();
+        if (own.gate() != null) {
+            kernels.swiglu(type, own.gate(), own.up(), shared.hidden(), from, to);
+        } else {
+            kernels.relu2(type, own.up(), shared.hidden(), from, to);
+        }
+        copyRows(own.middle(), output, begin, rows);
+        products.downAdding().run(worker, shared.hidden(), weights.down(), output, begin, rows);
     }
 
     /**
@@ -138,12 +157,12 @@ final class GptBlock {
             kernels.relu2Backward(type, own.up(), shared.hidden(), from, to);
             products.backThroughUp().run(worker, own.up(), weights.up(), dx, begin, rows);
         }
-        kernels.rmsNorm(type, own.middle(), shared.normalized(), own.mlpRstd(), eps, config.dModel(), begin, end);
+        kernels.rmsNorm(type, own.middle(), shared.normalized(), sums.mlpRstd(), eps, config.dModel(), begin, end);
         kernels.rmsNormBackward(
                 type,
                 dx,
                 own.middle(),
-                own.mlpRstd(),
+                sums.mlpRstd(),
                 shared.gradient(),
                 shared.middleGradient(),
                 config.dModel(),
@@ -183,7 +202,7 @@ final class GptBlock {
                     own.q(),
                     own.k(),
                     own.v(),
-                    own.lse(),
+                    sums.lse(),
                     shared.oGradient(),
                     shared.oDots(),
                     shared.qGradient(),
@@ -219,7 +238,7 @@ final class GptBlock {
         kernels.rotaryNormBackward(
                 type,
                 own.q(),
-                own.qRstd(),
+                sums.qRstd(),
                 rotaryTable,
                 shared.qGradient(),
                 config.heads(),
@@ -230,7 +249,7 @@ final class GptBlock {
         kernels.rotaryNormBackward(
                 type,
                 own.k(),
-                own.kRstd(),
+                sums.kRstd(),
                 rotaryTable,
                 shared.kGradient(),
                 config.kvHeads(),
@@ -241,12 +260,12 @@ final class GptBlock {
         products.backThroughQ().run(worker, shared.qGradient(), weights.q(), dx, begin, rows);
         products.backThroughKvAdding().run(worker, shared.kGradient(), weights.k(), dx, begin, rows);
         products.backThroughKvAdding().run(worker, shared.vGradient(), weights.v(), dx, begin, rows);
-        kernels.rmsNorm(type, input, shared.normalized(), own.attentionRstd(), eps, config.dModel(), begin, end);
+        kernels.rmsNorm(type, input, shared.normalized(), sums.attentionRstd(), eps, config.dModel(), begin, end);
         kernels.rmsNormBackward(
                 type,
                 dx,
                 input,
-                own.attentionRstd(),
+                sums.attentionRstd(),
                 shared.middleGradient(),
                 shared.gradient(),
                 config.dModel(),

@@ -1,12 +1,15 @@
 package dev.muonium.nano;
 
+import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
+import dev.muonium.optim.ParameterKind;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * All that a model holds on its device, but for the scratch of attention where that is cut into tiles; {@code n = batch × context} rows.
@@ -15,10 +18,11 @@ import java.util.List;
  * @param tokens of the batch, {@code n}
  * @param targets the token that follows each
  * @param rotaryTable FP32, {@code context × headDim}
- * @param embedded normalized embeddings, {@code n × dModel}
  * @param embeddedRstd {@code n}
  * @param lastRstd of the norm before the head, {@code n}
- * @param blocks of each block
+ * @param streams what the blocks keep and share
+ * @param gradientStream the gradient of the residual stream between two blocks, where it waits in FP8; else null
+ * @param blockGradients where the gradients of one block's matrices lie, if they are transient; else null
  * @param shared by all blocks
  * @param head of the head and its loss
  */
@@ -27,31 +31,29 @@ record GptTensors(
         MemorySegment tokens,
         MemorySegment targets,
         Tensor rotaryTable,
-        MemorySegment embedded,
         MemorySegment embeddedRstd,
         MemorySegment lastRstd,
-        List<BlockActivations> blocks,
+        StreamMemory streams,
         SharedActivations shared,
+        @Nullable CodedActivations gradientStream,
+        @Nullable Tensor blockGradients,
         HeadActivations head) {
 
-    static GptTensors allocate(OwnedTensors memory, GptConfig config, int batch, Precision precision, Grain grain) {
+    static GptTensors allocate(OwnedTensors memory, GptConfig config, int batch, GptOptions options, Grain grain) {
         int n = batch * config.context();
+        Precision precision = options.precision();
         ElementType type = precision.compute();
-        List<GptParameter> parameters = new ArrayList<>();
-        for (ParameterDescription description : config.parameters()) {
-            String name = description.name();
-            parameters.add(new GptParameter(
-                    description,
-                    memory.tensor(Purpose.WEIGHTS, name, type, description.shape()),
-                    memory.tensor(
-                            Purpose.GRADIENTS, "gradient of " + name, precision.gradients(), description.shape())));
-        }
-        List<BlockActivations> blocks = new ArrayList<>();
-        for (int layer = 0; layer < config.layers(); layer++) {
-            blocks.add(BlockActivations.allocate(memory, config, type, layer, n));
-        }
+        Tensor blockGradients = options.transientGradients()
+                ? memory.tensor(
+                        Purpose.GRADIENTS,
+                        "gradients of a block",
+                        precision.gradients(),
+                        Shape.of(blockElements(config)))
+                : null;
+        List<GptParameter> parameters = parameters(memory, config, precision, blockGradients);
+        SharedActivations shared = SharedActivations.allocate(memory, config, type, n);
         return new GptTensors(
-                List.copyOf(parameters),
+                parameters,
                 tokens(memory, "tokens", n),
                 tokens(memory, "targets", n),
                 memory.tensor(
@@ -59,12 +61,59 @@ record GptTensors(
                         "rotary table",
                         ElementType.F32,
                         Shape.of(config.context(), config.headDim())),
-                memory.activations("embedded", type, n, config.dModel()),
                 memory.activations("embedded rstd", ElementType.F32, n, 1),
                 memory.activations("last rstd", ElementType.F32, n, 1),
-                List.copyOf(blocks),
-                SharedActivations.allocate(memory, config, type, n),
+                StreamMemory.allocate(memory, config, options, grain, n),
+                shared,
+                options.fp8Gradients() ? gradientStream(memory, config, type, grain, shared, n) : null,
+                blockGradients,
                 HeadActivations.allocate(memory, config, type, grain, n));
+    }
+
+    private static List<GptParameter> parameters(
+            OwnedTensors memory, GptConfig config, Precision precision, @Nullable Tensor blockGradients) {
+        List<GptParameter> parameters = new ArrayList<>();
+        long within = 0;
+        for (ParameterDescription description : config.parameters()) {
+            String name = description.name();
+            Tensor weights = memory.tensor(Purpose.WEIGHTS, name, precision.compute(), description.shape());
+            String gradientName = "gradient of " + name;
+            Tensor gradient;
+            if (blockGradients != null && description.kind() == ParameterKind.MATRIX) {
+                gradient = blockGradients.view(gradientName, within, description.shape());
+                within = (within + description.elements()) % blockGradients.elements();
+            } else {
+                gradient = memory.tensor(Purpose.GRADIENTS, gradientName, precision.gradients(), description.shape());
+            }
+            parameters.add(new GptParameter(description, weights, gradient));
+        }
+        return List.copyOf(parameters);
+    }
+
+    private static long blockElements(GptConfig config) {
+        long all = 0;
+        for (ParameterDescription description : config.parameters()) {
+            all += description.kind() == ParameterKind.MATRIX ? description.elements() : 0;
+        }
+        return all / config.layers();
+    }
+
+    private static CodedActivations gradientStream(
+            OwnedTensors memory, GptConfig config, ElementType type, Grain grain, SharedActivations shared, long n) {
+        CodedActivations coded = new CodedActivations(grain, type, BlockFormat.FP8_E5M2);
+        coded.add(memory, "gradient of the stream", shared.gradient(), n * config.dModel());
+        return coded;
+    }
+
+    /** The residual stream behind the last block. */
+    MemorySegment lastStream() {
+        return streams.streams().getLast();
+    }
+
+    /** The parameters of a block. */
+    List<GptParameter> matricesOf(int layer) {
+        int each = (parameters.size() - 1) / streams.blocks().size();
+        return parameters.subList(1 + layer * each, 1 + (layer + 1) * each);
     }
 
     private static MemorySegment tokens(OwnedTensors memory, String name, int n) {

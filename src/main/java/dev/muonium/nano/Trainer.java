@@ -89,12 +89,6 @@ public final class Trainer implements AutoCloseable {
         if (techniques.offloadOptimizer() != Offload.NONE) {
             throw new IllegalArgumentException("offload_optimizer is not built yet");
         }
-        if (techniques.checkpointedBlocks() != 0) {
-            throw new IllegalArgumentException("activation_checkpointing is not built yet");
-        }
-        if (techniques.fp8Activations() || techniques.fp8Gradients()) {
-            throw new IllegalArgumentException("fp8_activations and fp8_gradients are not built yet");
-        }
     }
 
     /** The element types of weights, gradients and activations. */

@@ -23,9 +23,13 @@ final class ModelRun implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
 
     ModelRun(Device device, GptConfig config, Precision precision, Grain grain) {
+        this(device, config, GptOptions.of(precision), grain);
+    }
+
+    ModelRun(Device device, GptConfig config, GptOptions options, Grain grain) {
         this.device = device;
         this.config = config;
-        this.gpt = new Gpt(device, config, BATCH, precision, 7, grain);
+        this.gpt = new Gpt(device, config, BATCH, options, 7, grain);
         Random random = new Random(3);
         this.weights = new double[gpt.parameters().size()][];
         for (int p = 0; p < weights.length; p++) {
