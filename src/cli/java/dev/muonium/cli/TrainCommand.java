@@ -28,6 +28,8 @@ import picocli.CommandLine.Spec;
             "  muonium train",
             "  muonium train --data book.txt --steps 1000 --state fp32",
             "  muonium train --preset test-8bit --set matrix_lr=0.01 --seed 7",
+            "  muonium train --save run --set checkpoint_every=50",
+            "  muonium train --save run --resume --steps 500",
             "  muonium train --preset medium-3b --steps 1 --set eval_batches=1 --set sample_tokens=0 --device cuda"
         })
 final class TrainCommand implements Callable<Integer> {
@@ -44,6 +46,9 @@ final class TrainCommand implements Callable<Integer> {
     private @Nullable StateFormatChoice state;
 
     @Mixin
+    private SavingOptions saving = new SavingOptions();
+
+    @Mixin
     private DeviceOptions deviceOptions = new DeviceOptions();
 
     @Override
@@ -57,7 +62,8 @@ final class TrainCommand implements Callable<Integer> {
         PrintWriter out = spec.commandLine().getOut();
         try (Device device = deviceOptions.open();
                 TrainingSession session = new TrainingSession(device, preset, text);
-                Trainer trainer = session.trainer(preset)) {
+                Trainer trainer = session.trainer(preset);
+                SavedRun saved = saving.open(device, preset)) {
             out.printf(
                     Locale.ROOT,
                     "%s: %,d parameters, %d steps of %,d tokens of %s, %s optimizer state, %s, %s%n",
@@ -69,11 +75,12 @@ final class TrainCommand implements Callable<Integer> {
                     config.use8bitOptim() ? StateFormatChoice.INT8 : StateFormatChoice.FP32,
                     trainer.precision().describe(),
                     device.describe());
+            saved.resume(trainer).forEach(out::println);
             out.flush();
             RunResult result;
             try (Progress progress =
                     Progress.of(preset.name(), config.steps(), trainer.tokensPerStep(), device.ledger())) {
-                result = trainer.run(preset.name(), progress);
+                result = trainer.run(preset.name(), progress, saved.saver());
             }
             out.printf(
                     Locale.ROOT,
@@ -104,6 +111,7 @@ final class TrainCommand implements Callable<Integer> {
                         "%d steps were skipped, because a gradient held NaN or an infinity; lower the learning rates%n",
                         result.nonFiniteSteps());
             }
+            saved.finish().ifPresent(out::println);
             if (config.sampleTokens() > 0) {
                 out.println();
                 out.println(trainer.sample(

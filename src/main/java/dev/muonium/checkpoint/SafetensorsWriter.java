@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -18,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Writes safetensors files. The header is padded with spaces to a multiple of 8 and the widest elements come first, so
@@ -37,6 +39,12 @@ public final class SafetensorsWriter {
      * @throws SafetensorsException if the file cannot be written; what was there before is untouched
      */
     public static void write(Path file, Map<String, String> metadata, List<StoredTensor> tensors) {
+        write(file, metadata, tensors, null);
+    }
+
+    /** The same, and every byte that is written goes to {@code digest} as well. */
+    static void write(
+            Path file, Map<String, String> metadata, List<StoredTensor> tensors, @Nullable MessageDigest digest) {
         List<StoredTensor> ordered = new ArrayList<>(tensors);
         ordered.sort(
                 Comparator.comparingInt((StoredTensor tensor) -> tensor.type().byteSize())
@@ -54,7 +62,7 @@ public final class SafetensorsWriter {
         try {
             Path sibling = folder.resolve("." + file.getFileName() + "." + UUID.randomUUID() + ".tmp");
             try {
-                writeAll(sibling, header, ordered);
+                writeAll(sibling, header, ordered, digest);
                 Files.move(sibling, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
                 force(folder);
             } finally {
@@ -112,7 +120,7 @@ public final class SafetensorsWriter {
         return padded;
     }
 
-    private static StringBuilder quote(StringBuilder json, String text) {
+    static StringBuilder quote(StringBuilder json, String text) {
         json.append('"');
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
@@ -126,11 +134,12 @@ public final class SafetensorsWriter {
         return json.append('"');
     }
 
-    private static void writeAll(Path file, byte[] header, List<StoredTensor> tensors) throws IOException {
+    private static void writeAll(Path file, byte[] header, List<StoredTensor> tensors, @Nullable MessageDigest digest)
+            throws IOException {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
             ByteBuffer length = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-            writeAll(channel, length.putLong(0, header.length));
-            writeAll(channel, ByteBuffer.wrap(header));
+            writeAll(channel, length.putLong(0, header.length), digest);
+            writeAll(channel, ByteBuffer.wrap(header), digest);
             ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK);
             MemorySegment staged = MemorySegment.ofBuffer(chunk);
             for (StoredTensor tensor : tensors) {
@@ -138,21 +147,25 @@ public final class SafetensorsWriter {
                 for (long at = 0; at < bytes; at += CHUNK) {
                     int part = (int) Math.min(CHUNK, bytes - at);
                     MemorySegment.copy(tensor.data(), at, staged, 0, part);
-                    writeAll(channel, chunk.clear().limit(part));
+                    writeAll(channel, chunk.clear().limit(part), digest);
                 }
             }
             channel.force(true);
         }
     }
 
-    private static void writeAll(FileChannel channel, ByteBuffer buffer) throws IOException {
+    private static void writeAll(FileChannel channel, ByteBuffer buffer, @Nullable MessageDigest digest)
+            throws IOException {
+        if (digest != null) {
+            digest.update(buffer.duplicate());
+        }
         while (buffer.hasRemaining()) {
             channel.write(buffer);
         }
     }
 
     /** Makes the renaming itself durable. */
-    private static void force(Path folder) throws IOException {
+    static void force(Path folder) throws IOException {
         try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
             channel.force(true);
         }

@@ -55,6 +55,16 @@ public enum StoredType {
         return Optional.ofNullable(elementType);
     }
 
+    /** The type that holds the elements of one of Muonium's own tensors. */
+    static StoredType of(ElementType type) {
+        for (StoredType stored : values()) {
+            if (stored.elementType == type) {
+                return stored;
+            }
+        }
+        throw new IllegalArgumentException("safetensors files have no type for " + type);
+    }
+
     static @Nullable StoredType named(String name) {
         for (StoredType type : values()) {
             if (type.name().equals(name)) {

@@ -123,8 +123,14 @@ public final class TextData implements AutoCloseable {
             long seed, int step, int microBatch, int batch, MemorySegment tokens, MemorySegment targets) {
         long places = training.elements() - context;
         for (int row = 0; row < batch; row++) {
-            long stream = ((long) step << 32) | (microBatch & 0xFFFFFFFFL);
-            copy(training, CounterRandom.below(places, seed ^ 0x7E47L, stream, row), row, tokens, targets);
+            // Counted through the micro-batches of a step: they are the sequences of one batch as large as all of them.
+            long sequence = (long) microBatch * batch + row;
+            copy(
+                    training,
+                    CounterRandom.below(places, seed ^ 0x7E47L, (long) step << 32, sequence),
+                    row,
+                    tokens,
+                    targets);
         }
     }
 

@@ -1,5 +1,8 @@
 package dev.muonium.nano;
 
+import dev.muonium.checkpoint.Checkpoint;
+import dev.muonium.checkpoint.CheckpointSaver;
+import dev.muonium.checkpoint.TrainingState;
 import dev.muonium.device.Device;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Ledger;
@@ -12,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Trains a {@link Gpt} on a text: the matrices of its blocks with Muon (or AdamW), embedding and head with AdamW.
@@ -24,6 +28,7 @@ public final class Trainer implements AutoCloseable {
     private static final double NANOS_PER_MILLI = 1e6;
 
     private final Device device;
+    private final Preset preset;
     private final GptConfig model;
     private final TrainConfig training;
     private final Precision precision;
@@ -46,6 +51,7 @@ public final class Trainer implements AutoCloseable {
      */
     public Trainer(Device device, Preset preset, Tokenizer tokenizer, TextData data) {
         this.device = device;
+        this.preset = preset;
         this.model = preset.model();
         this.training = preset.training();
         this.precision = preset.precisionOn(device);
@@ -141,6 +147,32 @@ public final class Trainer implements AutoCloseable {
                 (end - beforeOptimizer) / NANOS_PER_MILLI);
     }
 
+    /** What a checkpoint of this run holds: weights and the optimizer's state. The order of the text and the seeds follow from the step. */
+    public TrainingState state() {
+        TrainingState state = new TrainingState(device);
+        for (GptParameter parameter : gpt.parameters()) {
+            state.weights(parameter.name(), parameter.weights());
+        }
+        return state.optimizer(optimizer);
+    }
+
+    /** Saves a checkpoint of this step, with the preset. */
+    public void save(CheckpointSaver saver) {
+        saver.save(step, Configuration.of(preset), state());
+    }
+
+    /**
+     * Goes on where a checkpoint was saved, with the same bits.
+     *
+     * @throws IllegalArgumentException if it is one of another configuration; the message names the keys, and nothing was changed
+     * @throws dev.muonium.checkpoint.CheckpointException if it does not fit the model; nothing was changed
+     */
+    public void resume(Checkpoint checkpoint) {
+        Configuration.requireSame(checkpoint.values(), preset);
+        state().restore(checkpoint);
+        step = Math.toIntExact(checkpoint.step());
+    }
+
     /** Mean loss on {@code eval_batches} fixed batches of the held-out text, in nats per token. */
     public double validate() {
         double sum = 0;
@@ -180,6 +212,15 @@ public final class Trainer implements AutoCloseable {
      * @param name of the run, for reports
      */
     public RunResult run(String name, TrainingListener listener) {
+        return run(name, listener, null);
+    }
+
+    /**
+     * The same, and saves checkpoints as the preset says: every {@code checkpoint_every} steps and at the end.
+     *
+     * @param saver null to save none; the caller closes it
+     */
+    public RunResult run(String name, TrainingListener listener, @Nullable CheckpointSaver saver) {
         List<Double> losses = new ArrayList<>();
         List<Double> stepMs = new ArrayList<>();
         List<Double> optimizerMs = new ArrayList<>();
@@ -192,6 +233,9 @@ public final class Trainer implements AutoCloseable {
             skipped += done.skipped() ? 1 : 0;
             gpuMemory.look();
             listener.stepped(done);
+            if (saver != null && isCheckpoint()) {
+                save(saver);
+            }
             if (training.evalEvery() > 0 && step % training.evalEvery() == 0 && step < training.steps()) {
                 listener.validated(step, validate());
             }
@@ -220,6 +264,11 @@ public final class Trainer implements AutoCloseable {
                 losses,
                 valLoss,
                 skipped);
+    }
+
+    private boolean isCheckpoint() {
+        int every = training.saving().every();
+        return step == training.steps() || (every > 0 && step % every == 0);
     }
 
     /** The middle of the values, or the mean of both middle ones; NaN without any. */

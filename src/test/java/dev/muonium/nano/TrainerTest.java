@@ -32,7 +32,7 @@ final class TrainerTest {
         return text.toString().getBytes(StandardCharsets.UTF_8);
     }
 
-    private static Preset preset(Map<String, Object> changes) {
+    static Preset preset(Map<String, Object> changes) {
         Map<String, Object> keys = new HashMap<>(
                 Map.of("layers", 2L, "d_model", 32L, "heads", 2L, "context", 24L, "batch", 4L, "steps", 30L));
         keys.putAll(Map.of(
@@ -42,7 +42,7 @@ final class TrainerTest {
     }
 
     /** A trainer with its device and text. */
-    private static final class Run implements AutoCloseable {
+    static final class Run implements AutoCloseable {
         final Device device;
         final TextData data;
         final Trainer trainer;
@@ -65,7 +65,7 @@ final class TrainerTest {
         }
     }
 
-    private static final TrainingListener SILENT = new TrainingListener() {};
+    static final TrainingListener SILENT = new TrainingListener() {};
 
     @Test
     void learnsMoreThanLetterStatistics() {

@@ -1,0 +1,153 @@
+package dev.muonium.checkpoint;
+
+import dev.muonium.device.Device;
+import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Shape;
+import dev.muonium.memory.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Saves checkpoints while training goes on: copies the state, which takes as long as the memory does, and leaves writing the copy to a thread of its own. The
+ * copy is kept for the next save; the ledger counts it under {@link Purpose#CHECKPOINT}. In the foreground it needs no copy and returns
+ * when the checkpoint is on the disk.
+ *
+ * <p>A save waits for the one before. One that fails does not stop the training: it is logged, {@link #failure()} has it, and the next one is tried.
+ *
+ * <p>Owns its folder and closes it. Use it on the thread that trains.
+ */
+public final class CheckpointSaver implements AutoCloseable {
+    private static final Logger LOG = LogManager.getLogger(CheckpointSaver.class);
+
+    private final Device device;
+    private final CheckpointFolder folder;
+    private final boolean inBackground;
+    private @Nullable Tensor copy;
+    private @Nullable Thread writer;
+    private volatile @Nullable CheckpointException failure;
+
+    /**
+     * @param folder where to save; closed with this
+     * @param inBackground whether to write from a copy while training goes on
+     */
+    public CheckpointSaver(Device device, CheckpointFolder folder, boolean inBackground) {
+        this.device = device;
+        this.folder = folder;
+        this.inBackground = inBackground;
+    }
+
+    /** The folder that it saves into. */
+    public CheckpointFolder folder() {
+        return folder;
+    }
+
+    /** Why the last save failed; empty if it did not, or is not done. */
+    public Optional<CheckpointException> failure() {
+        return Optional.ofNullable(failure);
+    }
+
+    /**
+     * Saves, or begins to: when it returns, the state may be changed.
+     *
+     * @param step optimizer steps taken
+     * @param values configuration and whatever else resuming needs
+     */
+    public void save(long step, Map<String, String> values, TrainingState state) {
+        await();
+        List<CheckpointPart> live = state.parts();
+        if (!inBackground) {
+            write(step, values, live);
+            return;
+        }
+        List<CheckpointPart> copied = copied(live);
+        writer = Thread.ofPlatform().name("muonium-checkpoint").daemon(false).start(() -> write(step, values, copied));
+    }
+
+    private void write(long step, Map<String, String> values, List<CheckpointPart> parts) {
+        try {
+            failure = null;
+            folder.save(step, values, parts);
+        } catch (CheckpointException e) {
+            failure = e;
+            LOG.warn("{}", e.getMessage());
+        }
+    }
+
+    private List<CheckpointPart> copied(List<CheckpointPart> live) {
+        long bytes = 0;
+        for (CheckpointPart part : live) {
+            for (StoredTensor tensor : part.tensors()) {
+                bytes += aligned(tensor.data().byteSize());
+            }
+        }
+        MemorySegment memory = copyOf(Math.max(1, bytes)).segment();
+        List<CheckpointPart> copied = new ArrayList<>();
+        long at = 0;
+        for (CheckpointPart part : live) {
+            List<StoredTensor> tensors = new ArrayList<>();
+            for (StoredTensor tensor : part.tensors()) {
+                MemorySegment data =
+                        memory.asSlice(at, tensor.data().byteSize()).copyFrom(tensor.data());
+                tensors.add(new StoredTensor(tensor.name(), tensor.type(), tensor.shape(), data));
+                at += aligned(data.byteSize());
+            }
+            copied.add(new CheckpointPart(part.name(), part.metadata(), tensors));
+        }
+        return copied;
+    }
+
+    private static long aligned(long bytes) {
+        return (bytes + Long.BYTES - 1) / Long.BYTES * Long.BYTES;
+    }
+
+    private Tensor copyOf(long bytes) {
+        if (copy == null || copy.byteSize() != bytes) {
+            if (copy != null) {
+                copy.close();
+                copy = null;
+            }
+            copy = device.memory()
+                    .allocateStaging(Purpose.CHECKPOINT, "copy for a checkpoint", ElementType.U8, Shape.of(bytes));
+        }
+        return copy;
+    }
+
+    /** Waits until the save that was begun is done. */
+    public void await() {
+        Thread running = writer;
+        if (running == null) {
+            return;
+        }
+        boolean interrupted = false;
+        while (true) {
+            try {
+                running.join();
+                break;
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        writer = null;
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Waits for the save that was begun, frees the copy and closes the folder. A second call does nothing. */
+    @Override
+    public void close() {
+        await();
+        if (copy != null) {
+            copy.close();
+            copy = null;
+        }
+        folder.close();
+    }
+}
