@@ -4,7 +4,8 @@ import java.util.EnumMap;
 import java.util.Map;
 
 /**
- * Counts every byte that was asked of the system, by {@link Purpose}, and the peak of their sum.
+ * Counts every byte that was asked of the system, by {@link Purpose}, and the peak of their sum; what lies in a file
+ * ({@link Purpose#OFFLOADED_STATE}) is counted by its purpose, but not in the sum.
  *
  * <p>An entry is made where memory is allocated and taken back where it is freed, so that the total is zero once every
  * owner is closed. Memory that a caller owns and lends (weights and gradients handed to an optimizer) is not in it.
@@ -101,14 +102,18 @@ public final class Ledger {
         int i = purpose.ordinal();
         live[i] += bytes;
         peakOf[i] = Math.max(peakOf[i], live[i]);
-        total += bytes;
+        total += isInMemory(purpose) ? bytes : 0;
         peak = Math.max(peak, total);
         allocations++;
     }
 
     synchronized void freed(Purpose purpose, long bytes) {
         live[purpose.ordinal()] -= bytes;
-        total -= bytes;
+        total -= isInMemory(purpose) ? bytes : 0;
+    }
+
+    private static boolean isInMemory(Purpose purpose) {
+        return purpose != Purpose.OFFLOADED_STATE;
     }
 
     @Override

@@ -10,6 +10,8 @@ public enum Purpose {
     GRADIENTS,
     /** What an optimizer keeps from step to step: codes, scales, FP32 moments. */
     OPTIMIZER_STATE,
+    /** Optimizer state that lies in a file, outside the device's memory; the ledger's total and peak do not count it. */
+    OFFLOADED_STATE,
     /** What an optimizer needs only during a step. */
     OPTIMIZER_WORKSPACE,
     /** What forward keeps for backward, and gradients with respect to activations. */

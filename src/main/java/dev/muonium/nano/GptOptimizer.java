@@ -7,7 +7,9 @@ import dev.muonium.optim.Muon;
 import dev.muonium.optim.Optimizer;
 import dev.muonium.optim.Parameter;
 import dev.muonium.optim.StateFormat;
+import dev.muonium.optim.StatePlacement;
 import dev.muonium.optim.WeightRounding;
+import java.nio.file.Path;
 import java.util.List;
 
 /** The optimizer that a preset asks for, over the parameters of a {@link Gpt}. */
@@ -30,6 +32,7 @@ final class GptOptimizer {
                 .schedule(training.schedule())
                 .weightRounding(precision.masterWeights() ? WeightRounding.MASTER_WEIGHTS : WeightRounding.STOCHASTIC)
                 .seed(training.seed());
+        builder.statePlacement(placement(training.techniques()));
         if (!preset.model().weightTied()) {
             builder.group(adamW.name(HEAD).learningRate(training.headLr()));
         }
@@ -52,6 +55,15 @@ final class GptOptimizer {
             built.close();
             throw e;
         }
+    }
+
+    /** A file lies where the JVM's temporary files do ({@code -Djava.io.tmpdir}). */
+    private static StatePlacement placement(Techniques techniques) {
+        return switch (techniques.offloadOptimizer()) {
+            case NONE -> StatePlacement.device();
+            case HOST -> StatePlacement.host();
+            case FILE -> StatePlacement.file(Path.of(System.getProperty("java.io.tmpdir")));
+        };
     }
 
     private static GroupSpec matrices(TrainConfig training) {

@@ -92,9 +92,6 @@ public final class Trainer implements AutoCloseable {
         if (techniques.useGalore()) {
             throw new IllegalArgumentException("use_galore is not built yet");
         }
-        if (techniques.offloadOptimizer() != Offload.NONE) {
-            throw new IllegalArgumentException("offload_optimizer is not built yet");
-        }
     }
 
     /** The element types of weights, gradients and activations. */

@@ -2,6 +2,7 @@ package dev.muonium.optim;
 
 import dev.muonium.device.AdamWParameters;
 import dev.muonium.device.Device;
+import dev.muonium.memory.Allocator;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.Purpose;
 import dev.muonium.quant.QuantizedTensor;
@@ -15,25 +16,39 @@ final class AdamWSlot extends Slot {
     final QuantizedTensor m;
     final QuantizedTensor v;
     final AdamWParameters scalars;
+    private final List<NamedState> state;
     private double learningRate;
 
-    AdamWSlot(Device device, Parameter parameter, ParameterGroup group, AdamW spec, WeightRounding rounding) {
+    AdamWSlot(
+            Device device,
+            Allocator stateMemory,
+            Parameter parameter,
+            ParameterGroup group,
+            AdamW spec,
+            WeightRounding rounding) {
         super(device, parameter, group, rounding);
         this.spec = spec;
         try {
-            this.m = allocate(device, "exp_avg", spec.mFormat());
-            this.v = allocate(device, "exp_avg_sq", spec.vFormat());
+            this.m = allocate(device, stateMemory, "exp_avg", spec.mFormat());
+            this.v = allocate(device, stateMemory, "exp_avg_sq", spec.vFormat());
             this.scalars = device.kernels().newAdamWParameters();
         } catch (RuntimeException e) {
             close();
             throw e;
         }
         onClose(scalars::close);
+        this.state = List.of(new NamedState("exp_avg", m), new NamedState("exp_avg_sq", v));
     }
 
-    private QuantizedTensor allocate(Device device, String name, BlockFormat format) {
+    private QuantizedTensor allocate(Device device, Allocator stateMemory, String name, BlockFormat format) {
         QuantizedTensor made = QuantizedTensor.allocate(
-                device, Purpose.OPTIMIZER_STATE, parameter.name() + "." + name, format, spec.block(), elements());
+                device,
+                stateMemory,
+                Purpose.OPTIMIZER_STATE,
+                parameter.name() + "." + name,
+                format,
+                spec.block(),
+                elements());
         onClose(made::close);
         return made;
     }
@@ -65,6 +80,6 @@ final class AdamWSlot extends Slot {
 
     @Override
     List<NamedState> state() {
-        return List.of(new NamedState("exp_avg", m), new NamedState("exp_avg_sq", v));
+        return state;
     }
 }

@@ -26,6 +26,7 @@ final class MuonPass implements AutoCloseable {
     private final Matrix[] laned;
     private final int lanes;
     private final @Nullable Tensor workspace;
+    private final @Nullable StateFile file;
 
     private final AtomicInteger nextLaned = new AtomicInteger();
     private final Task laneTask = this::lane;
@@ -63,9 +64,11 @@ final class MuonPass implements AutoCloseable {
 
     /**
      * @param cap the most bytes of workspace, unless one matrix alone needs more
+     * @param file where the state lies, or null for the device's memory
      */
-    MuonPass(Device device, List<MuonSlot> slots, long cap) {
+    MuonPass(Device device, List<MuonSlot> slots, long cap, @Nullable StateFile file) {
         this.device = device;
+        this.file = file;
         List<MuonPlan.Item> items = new ArrayList<>();
         for (int i = 0; i < slots.size(); i++) {
             MuonSlot slot = slots.get(i);
@@ -137,6 +140,7 @@ final class MuonPass implements AutoCloseable {
         Iteration iteration = matrix.iterations[0];
         currentShared = index;
         device.workers().run(matrix.partial.length, momentumTask);
+        stateUsed(matrix, index + 1 < shared.length ? shared[index + 1] : laned.length > 0 ? laned[0] : null);
         iteration.begin(matrix.norm());
         for (int stage = 0; stage < iteration.stages(); stage++) {
             currentStage = stage;
@@ -176,9 +180,20 @@ final class MuonPass implements AutoCloseable {
             for (int chunk = 0; chunk < matrix.partial.length; chunk++) {
                 momentum(matrix, lane, chunk);
             }
+            stateUsed(matrix, i + lanes < laned.length ? laned[i + lanes] : null);
             iteration.begin(matrix.norm());
             iteration.run(worker);
             update(matrix, lane, 0, matrix.slot.rows);
+        }
+    }
+
+    /** The rest of a matrix's step needs its momentum no more: time to write it, and to read that of the next one. */
+    private void stateUsed(Matrix matrix, @Nullable Matrix next) {
+        if (file != null) {
+            file.writeBehind(matrix.slot.state(), 0, matrix.slot.elements());
+            if (next != null) {
+                file.readAhead(next.slot.state(), 0, next.slot.elements());
+            }
         }
     }
 

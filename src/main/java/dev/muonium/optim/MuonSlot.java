@@ -1,6 +1,7 @@
 package dev.muonium.optim;
 
 import dev.muonium.device.Device;
+import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.quant.QuantizedTensor;
@@ -17,10 +18,17 @@ final class MuonSlot extends Slot {
     final QuantizedTensor momentum;
     final double adjustment;
     private final double largestGradient;
+    private final List<NamedState> state;
     private float decay;
     private float rate;
 
-    MuonSlot(Device device, Parameter parameter, ParameterGroup group, Muon spec, WeightRounding rounding) {
+    MuonSlot(
+            Device device,
+            Allocator stateMemory,
+            Parameter parameter,
+            ParameterGroup group,
+            Muon spec,
+            WeightRounding rounding) {
         super(device, parameter, group, rounding);
         this.spec = spec;
         this.rows = parameter.shape().extent(0);
@@ -31,6 +39,7 @@ final class MuonSlot extends Slot {
         try {
             this.momentum = QuantizedTensor.allocate(
                     device,
+                    stateMemory,
                     Purpose.OPTIMIZER_STATE,
                     parameter.name() + ".momentum_buffer",
                     spec.momentumFormat(),
@@ -41,6 +50,7 @@ final class MuonSlot extends Slot {
             throw e;
         }
         onClose(momentum::close);
+        this.state = List.of(new NamedState("momentum_buffer", momentum));
     }
 
     @Override
@@ -67,6 +77,6 @@ final class MuonSlot extends Slot {
 
     @Override
     List<NamedState> state() {
-        return List.of(new NamedState("momentum_buffer", momentum));
+        return state;
     }
 }

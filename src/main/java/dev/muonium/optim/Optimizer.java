@@ -2,11 +2,13 @@ package dev.muonium.optim;
 
 import dev.muonium.NonFiniteGradientException;
 import dev.muonium.device.Device;
+import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -36,7 +38,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p><b>Memory.</b> The optimizer owns its state, an optional FP32 copy of the weights, and a workspace, all counted in the device's
  * ledger; weights and gradients stay the caller's. Nothing is allocated in a step unless parameters were added, removed, frozen or
- * thawed since the last one.
+ * thawed since the last one. The state can lie in a file: {@link Builder#statePlacement}.
  *
  * <p><b>On a GPU</b> a step is a few launches over many arrays, captured in the second step and replayed from then on: matrices of the same shape, formats and types
  * are worked on together, as many as the cap of the workspace allows. What changes between steps is data. The host waits once in a
@@ -59,6 +61,8 @@ public final class Optimizer implements AutoCloseable {
     private final Schedule schedule;
     private final long workspaceCap;
     private final boolean batched;
+    private final @Nullable StateFile stateFile;
+    private final Allocator stateMemory;
 
     private final Map<String, Slot> slots = new LinkedHashMap<>();
     private final AtomicBoolean busy = new AtomicBoolean();
@@ -78,6 +82,14 @@ public final class Optimizer implements AutoCloseable {
         this.schedule = builder.schedule;
         this.workspaceCap = builder.workspaceCap;
         this.batched = builder.batched;
+        this.stateFile = builder.placement instanceof StatePlacement.InFile inFile
+                ? new StateFile(inFile.folder(), device.ledger())
+                : null;
+        this.stateMemory = switch (builder.placement) {
+            case StatePlacement.OnDevice _ -> device;
+            case StatePlacement.OnHost _ -> new HostState(device.memory(), device.ledger());
+            case StatePlacement.InFile _ -> Objects.requireNonNull(stateFile).allocator();
+        };
     }
 
     /** Begins an optimizer on a device, which must outlive it. */
@@ -98,6 +110,7 @@ public final class Optimizer implements AutoCloseable {
         private Schedule schedule = Schedule.constant();
         private long workspaceCap = DEFAULT_WORKSPACE_CAP;
         private boolean batched;
+        private StatePlacement placement = StatePlacement.device();
 
         private Builder(Device device) {
             this.device = device;
@@ -166,14 +179,29 @@ public final class Optimizer implements AutoCloseable {
             return this;
         }
 
+        /** Where the state lies between steps; {@link StatePlacement#device} by default. */
+        public Builder statePlacement(StatePlacement value) {
+            placement = value;
+            return this;
+        }
+
         /**
          * Makes the optimizer.
          *
-         * @throws IllegalArgumentException if there is no group
+         * @throws IllegalArgumentException if there is no group, or the device cannot keep its state where it is to be
+         * @throws dev.muonium.MuoniumException if no file can be made for the state
          */
         public Optimizer build() {
             if (groups.isEmpty()) {
                 throw new IllegalArgumentException("an optimizer needs at least one parameter group");
+            }
+            if (batched && placement instanceof StatePlacement.InFile) {
+                throw new IllegalArgumentException("optimizer state in a file needs a CPU device, and this is "
+                        + device.describe() + "; keep the state on the device or in memory of the host");
+            }
+            if (device.memory().isHost() && placement instanceof StatePlacement.OnHost) {
+                throw new IllegalArgumentException("optimizer state in memory of the host is for a GPU; the memory of "
+                        + device.describe() + " is the host's already, so keep the state on the device or in a file");
             }
             return new Optimizer(this);
         }
@@ -232,9 +260,9 @@ public final class Optimizer implements AutoCloseable {
                             + parameter.shape() + " and Muon updates matrices (rows × cols) only; name an AdamW group");
                 }
                 requirePrecision(muon);
-                yield new MuonSlot(device, parameter, group, muon, weightRounding);
+                yield new MuonSlot(device, stateMemory, parameter, group, muon, weightRounding);
             }
-            case AdamW adamW -> new AdamWSlot(device, parameter, group, adamW, weightRounding);
+            case AdamW adamW -> new AdamWSlot(device, stateMemory, parameter, group, adamW, weightRounding);
         };
     }
 
@@ -258,6 +286,7 @@ public final class Optimizer implements AutoCloseable {
             Slot slot = slot(parameter);
             slots.remove(parameter);
             dropPlan();
+            flushState();
             slot.close();
         } finally {
             release();
@@ -334,7 +363,9 @@ public final class Optimizer implements AutoCloseable {
                                 ? "the optimizer has no parameters; add some before the first step"
                                 : "all " + slots.size() + " parameters are frozen; there is nothing to step");
             }
-            plan = batched ? new BatchedStep(device, active, workspaceCap) : new TaskStep(device, active, workspaceCap);
+            plan = batched
+                    ? new BatchedStep(device, active, workspaceCap)
+                    : new TaskStep(device, active, workspaceCap, stateFile);
             plansMade++;
         }
         return plan;
@@ -520,6 +551,13 @@ public final class Optimizer implements AutoCloseable {
         }
     }
 
+    /** Returns when the state that was used is written to its file, if it has one. */
+    void flushState() {
+        if (stateFile != null) {
+            stateFile.flush();
+        }
+    }
+
     private void acquire() {
         if (!busy.compareAndSet(false, true)) {
             throw new IllegalStateException(
@@ -545,8 +583,14 @@ public final class Optimizer implements AutoCloseable {
         try {
             closed = true;
             dropPlan();
+            if (stateFile != null) {
+                stateFile.close();
+            }
             slots.values().forEach(Slot::close);
             slots.clear();
+            if (stateFile != null) {
+                stateFile.closeFile();
+            }
         } finally {
             release();
         }

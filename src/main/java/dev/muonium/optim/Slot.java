@@ -248,8 +248,24 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
 
     private MemorySegment copyOut(MemorySegment from, long bytes) {
         MemorySegment copy = Arena.ofAuto().allocate(bytes, Double.BYTES);
+        if (isOnHost(from)) {
+            return copy.copyFrom(from.asSlice(0, bytes));
+        }
         memory.copyOut(from, 0, copy, 0, bytes);
         return copy;
+    }
+
+    /** Segments of a GPU have no length; state that it keeps in memory of the host has. Every step waits for the GPU, so it is there. */
+    private static boolean isOnHost(MemorySegment segment) {
+        return segment.byteSize() > 0;
+    }
+
+    private void copyIn(MemorySegment from, MemorySegment to, long bytes) {
+        if (isOnHost(to)) {
+            MemorySegment.copy(from, 0, to, 0, bytes);
+        } else {
+            memory.copyIn(from, 0, to, 0, bytes);
+        }
     }
 
     private static long codeBytes(StateTensor tensor) {
@@ -270,9 +286,9 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
         }
         for (StateTensor target : own) {
             StateTensor source = from.tensor(target.name());
-            memory.copyIn(source.codes(), 0, target.codes(), 0, codeBytes(target));
+            copyIn(source.codes(), target.codes(), codeBytes(target));
             if (target.scales() != null && source.scales() != null) {
-                memory.copyIn(source.scales(), 0, target.scales(), 0, scaleBytes(target));
+                copyIn(source.scales(), target.scales(), scaleBytes(target));
             }
         }
         steps = from.step();

@@ -3,6 +3,7 @@ package dev.muonium.optim;
 import dev.muonium.device.Device;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** A step by tasks for a device's workers: one sweep over the gradients, then Muon, then AdamW. */
 final class TaskStep implements StepPlan {
@@ -12,7 +13,7 @@ final class TaskStep implements StepPlan {
     private final MuonPass muon;
     private final AdamWPass adamW;
 
-    TaskStep(Device device, List<Slot> active, long workspaceCap) {
+    TaskStep(Device device, List<Slot> active, long workspaceCap, @Nullable StateFile file) {
         List<MuonSlot> muonSlots = new ArrayList<>();
         List<AdamWSlot> adamWSlots = new ArrayList<>();
         for (Slot slot : active) {
@@ -24,8 +25,8 @@ final class TaskStep implements StepPlan {
         this.slots = List.copyOf(active);
         this.weights = new WeightRanges(slots);
         this.sweep = new GradientSweep(device, slots);
-        this.adamW = new AdamWPass(device, List.copyOf(adamWSlots));
-        this.muon = new MuonPass(device, List.copyOf(muonSlots), workspaceCap);
+        this.adamW = new AdamWPass(device, List.copyOf(adamWSlots), file);
+        this.muon = new MuonPass(device, List.copyOf(muonSlots), workspaceCap, file);
     }
 
     @Override

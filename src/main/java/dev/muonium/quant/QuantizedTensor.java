@@ -1,6 +1,7 @@
 package dev.muonium.quant;
 
 import dev.muonium.device.Device;
+import dev.muonium.memory.Allocator;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -41,13 +42,29 @@ public final class QuantizedTensor implements AutoCloseable {
      */
     public static QuantizedTensor allocate(
             Device device, Purpose purpose, String name, BlockFormat format, int block, long elements) {
+        return allocate(device, device, purpose, name, format, block, elements);
+    }
+
+    /**
+     * The same in memory of another allocator.
+     *
+     * @param memory whose memory the device's kernels read and write, for example a {@link dev.muonium.device.MappedFile} for a CPU
+     */
+    public static QuantizedTensor allocate(
+            Device device,
+            Allocator memory,
+            Purpose purpose,
+            String name,
+            BlockFormat format,
+            int block,
+            long elements) {
         BlockFormat.requireBlock(block);
-        Tensor codes = device.allocate(purpose, name, format.codeType(), Shape.of(elements));
+        Tensor codes = memory.allocate(purpose, name, format.codeType(), Shape.of(elements));
         if (!format.isScaled()) {
             return new QuantizedTensor(device, format, block, elements, codes, null);
         }
         try {
-            Tensor scales = device.allocate(
+            Tensor scales = memory.allocate(
                     purpose, name + ".scales", ElementType.F32, Shape.of(format.scales(elements, block)));
             // Zero bytes are zeros in every format: a scale of 0 decodes each code of its block to 0.
             return new QuantizedTensor(device, format, block, elements, codes, scales);

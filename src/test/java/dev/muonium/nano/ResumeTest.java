@@ -46,6 +46,7 @@ class ResumeTest {
                 keys("matrix_optimizer", "adamw", "matrix_lr", 0.003),
                 keys("matrix_optimizer", "adamw", "matrix_lr", 0.003, "use_8bit_optim", false),
                 keys("grad_accum_steps", 3L, "batch", 2L, "weight_tied", true, "embedding_lr", 0.02),
+                keys("offload_optimizer", "file"),
                 keys("activation_checkpointing", "block", "fp8_activations", true, "fp8_gradients", true));
     }
 

@@ -1,10 +1,15 @@
 package dev.muonium.optim;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.muonium.device.CudaTest;
 import dev.muonium.device.Device;
+import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Purpose;
 import java.util.Map;
+import org.junit.jupiter.api.Test;
 
 /** The optimizer on a GPU. */
 @CudaTest
@@ -32,5 +37,33 @@ class CudaOptimizerTest extends OptimizerContract {
             double error = Math.sqrt(difference / norm);
             assertTrue(error < 1e-3, () -> name + " differs by " + error);
         });
+    }
+
+    @Test
+    void stateInMemoryOfTheHostGivesTheSameBits() {
+        Map<String, float[]> onDevice = afterFourSteps(StatePlacement.device(), 0);
+        Map<String, float[]> onHost = afterFourSteps(StatePlacement.host(), 1);
+        onDevice.forEach((name, values) -> assertArrayEquals(values, onHost.get(name), name));
+    }
+
+    private Map<String, float[]> afterFourSteps(StatePlacement placement, int offloaded) {
+        try (Device device = openDevice();
+                Model model = Model.small(device, ElementType.F32);
+                Optimizer optimizer = Optimizer.builder(device)
+                        .group(Muon.defaults().state(StateFormat.INT8))
+                        .group(AdamW.defaults().state(StateFormat.INT8))
+                        .statePlacement(placement)
+                        .build()) {
+            optimizer.addAll(model.parameters());
+            assertEquals(offloaded == 1, device.ledger().bytes(Purpose.OFFLOADED_STATE) > 0);
+            assertEquals(offloaded == 0, device.ledger().bytes(Purpose.OPTIMIZER_STATE) > 0);
+            for (int step = 0; step < 4; step++) {
+                model.newGradients();
+                optimizer.step();
+            }
+            optimizer.restore("mlp", optimizer.state("mlp"));
+            optimizer.step();
+            return model.snapshot();
+        }
     }
 }
