@@ -6,6 +6,7 @@ module dev.muonium {
     exports dev.muonium;
     exports dev.muonium.checkpoint;
     exports dev.muonium.device;
+    exports dev.muonium.lowrank;
     exports dev.muonium.memory;
     exports dev.muonium.nano;
     exports dev.muonium.optim;

@@ -20,7 +20,7 @@ public interface StateSource {
     /**
      * Checks that a file holds a state that {@link #restore} takes; changes nothing.
      *
-     * @throws CheckpointException if not; the message names the tensor, what it is there, and what is needed
+     * @throws CheckpointException or IllegalArgumentException if not; the message names the tensor, what it is there, and what is needed
      */
     void check(Safetensors file);
 

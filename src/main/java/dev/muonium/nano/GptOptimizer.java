@@ -1,36 +1,48 @@
 package dev.muonium.nano;
 
+import dev.muonium.checkpoint.TrainingState;
 import dev.muonium.device.Device;
+import dev.muonium.lowrank.GaLore;
+import dev.muonium.lowrank.LowRankOptimizer;
 import dev.muonium.optim.AdamW;
 import dev.muonium.optim.GroupSpec;
 import dev.muonium.optim.Muon;
 import dev.muonium.optim.Optimizer;
 import dev.muonium.optim.Parameter;
+import dev.muonium.optim.ParameterKind;
 import dev.muonium.optim.StateFormat;
 import dev.muonium.optim.StatePlacement;
+import dev.muonium.optim.StepReport;
 import dev.muonium.optim.WeightRounding;
 import java.nio.file.Path;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
-/** The optimizer that a preset asks for, over the parameters of a {@link Gpt}. */
-final class GptOptimizer {
+/** The optimizer that a preset asks for, over the parameters of a {@link Gpt}, and what projects its gradients, if that is asked for. */
+final class GptOptimizer implements AutoCloseable {
     /** The group of the blocks' matrices. */
     static final String MATRICES = "matrices";
 
     private static final String EMBEDDING = "embedding";
     private static final String HEAD = "head";
 
-    private GptOptimizer() {}
+    private final Optimizer optimizer;
+    private final @Nullable LowRankOptimizer lowRank;
+
+    private GptOptimizer(Optimizer optimizer, @Nullable LowRankOptimizer lowRank) {
+        this.optimizer = optimizer;
+        this.lowRank = lowRank;
+    }
 
     /** Makes it; the caller closes it before the model. */
-    static Optimizer build(Device device, Preset preset, Precision precision, List<GptParameter> parameters) {
+    static GptOptimizer build(Device device, Preset preset, Precision precision, List<GptParameter> parameters) {
         TrainConfig training = preset.training();
         AdamW adamW = adamW(training).weightDecay(0);
         Optimizer.Builder builder = Optimizer.builder(device)
                 .group(matrices(training))
                 .group(adamW.name(EMBEDDING).learningRate(training.embeddingLr()))
                 .schedule(training.schedule())
-                .weightRounding(precision.masterWeights() ? WeightRounding.MASTER_WEIGHTS : WeightRounding.STOCHASTIC)
+                .weightRounding(rounding(precision))
                 .seed(training.seed());
         builder.statePlacement(placement(training.techniques()));
         if (!preset.model().weightTied()) {
@@ -40,6 +52,8 @@ final class GptOptimizer {
             builder.clipGlobalNorm(training.clip());
         }
         Optimizer built = builder.build();
+        LowRankOptimizer lowRank =
+                training.techniques().useGalore() ? lowRank(device, built, training, precision) : null;
         try {
             for (GptParameter parameter : parameters) {
                 String group = switch (parameter.description().kind()) {
@@ -47,13 +61,76 @@ final class GptOptimizer {
                     case HEAD -> HEAD;
                     default -> MATRICES;
                 };
+                if (lowRank != null && parameter.description().kind() == ParameterKind.MATRIX) {
+                    lowRank.add(parameter.weights(), group);
+                    continue;
+                }
                 built.add(Parameter.of(parameter.description().kind(), parameter.weights(), parameter.gradient())
                         .inGroup(group));
             }
-            return built;
+            return new GptOptimizer(built, lowRank);
         } catch (RuntimeException e) {
-            built.close();
+            new GptOptimizer(built, lowRank).close();
             throw e;
+        }
+    }
+
+    private static LowRankOptimizer lowRank(
+            Device device, Optimizer optimizer, TrainConfig training, Precision precision) {
+        Techniques techniques = training.techniques();
+        GaLore settings = GaLore.ofRank(techniques.galoreRank())
+                .refreshInterval(techniques.galoreRefreshInterval())
+                .scale(techniques.galoreScale())
+                .seed(training.seed());
+        return new LowRankOptimizer(device, optimizer, settings, rounding(precision));
+    }
+
+    private static WeightRounding rounding(Precision precision) {
+        return precision.masterWeights() ? WeightRounding.MASTER_WEIGHTS : WeightRounding.STOCHASTIC;
+    }
+
+    /** The optimizer itself. */
+    Optimizer optimizer() {
+        return optimizer;
+    }
+
+    /** Takes the gradients of the blocks' matrices where they are projected; else null. */
+    @Nullable
+    GradientHook hook() {
+        LowRankOptimizer projecting = lowRank;
+        if (projecting == null) {
+            return null;
+        }
+        return parameter -> projecting.accumulate(
+                parameter.name(),
+                parameter.gradient().segment(),
+                parameter.gradient().type());
+    }
+
+    /** Begins a step, beside the model's own gradients. */
+    void zero() {
+        if (lowRank != null) {
+            lowRank.zero();
+        }
+    }
+
+    StepReport step() {
+        return lowRank == null ? optimizer.step() : lowRank.step();
+    }
+
+    /** Adds what a checkpoint needs. */
+    void addTo(TrainingState state) {
+        state.optimizer(optimizer);
+        if (lowRank != null) {
+            state.source(new ProjectionSource(lowRank));
+        }
+    }
+
+    @Override
+    public void close() {
+        optimizer.close();
+        if (lowRank != null) {
+            lowRank.close();
         }
     }
 

@@ -2,6 +2,7 @@ package dev.muonium.nano;
 
 import dev.muonium.device.Device;
 import dev.muonium.device.Workers;
+import dev.muonium.memory.CounterRandom;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;

@@ -1,5 +1,6 @@
 package dev.muonium.nano;
 
+import dev.muonium.memory.CounterRandom;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 

@@ -2,6 +2,7 @@ package dev.muonium.nano;
 
 import dev.muonium.device.Device;
 import dev.muonium.memory.Allocator;
+import dev.muonium.memory.CounterRandom;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;

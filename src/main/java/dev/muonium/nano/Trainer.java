@@ -39,7 +39,7 @@ public final class Trainer implements AutoCloseable {
     private final MemorySegment tokens;
     private final MemorySegment targets;
     private final Gpt gpt;
-    private final Optimizer optimizer;
+    private final GptOptimizer optimizer;
     private int step;
 
     /**
@@ -55,7 +55,6 @@ public final class Trainer implements AutoCloseable {
         this.model = preset.model();
         this.training = preset.training();
         this.precision = preset.precisionOn(device);
-        requireBuilt(training.techniques());
         this.gpuMemory = new GpuMemory(device);
         this.tokenizer = tokenizer;
         this.data = data;
@@ -88,12 +87,6 @@ public final class Trainer implements AutoCloseable {
         }
     }
 
-    private static void requireBuilt(Techniques techniques) {
-        if (techniques.useGalore()) {
-            throw new IllegalArgumentException("use_galore is not built yet");
-        }
-    }
-
     /** The element types of weights, gradients and activations. */
     public Precision precision() {
         return precision;
@@ -106,7 +99,7 @@ public final class Trainer implements AutoCloseable {
 
     /** The optimizer, for example to {@link Optimizer#describe} it. */
     public Optimizer optimizer() {
-        return optimizer;
+        return optimizer.optimizer();
     }
 
     /** The number of steps tried so far, skipped ones included. */
@@ -123,13 +116,14 @@ public final class Trainer implements AutoCloseable {
     public TrainStep trainStep() {
         long begin = System.nanoTime();
         gpt.zeroGradients();
+        optimizer.zero();
         double loss = 0;
         for (int micro = 0; micro < training.gradAccumSteps(); micro++) {
             data.trainingBatch(training.seed(), step, micro, training.batch(), tokens, targets);
-            loss += gpt.lossAndGradients(tokens, targets, 1.0 / training.gradAccumSteps());
+            loss += gpt.lossAndGradients(tokens, targets, 1.0 / training.gradAccumSteps(), optimizer.hook());
         }
         if (training.matrixOptimizer() == MatrixOptimizer.MUON) {
-            optimizer.group(GptOptimizer.MATRICES).momentum(training.momentum(step));
+            optimizer.optimizer().group(GptOptimizer.MATRICES).momentum(training.momentum(step));
         }
         long beforeOptimizer = System.nanoTime();
         StepReport report = optimizer.step();
@@ -150,7 +144,8 @@ public final class Trainer implements AutoCloseable {
         for (GptParameter parameter : gpt.parameters()) {
             state.weights(parameter.name(), parameter.weights());
         }
-        return state.optimizer(optimizer);
+        optimizer.addTo(state);
+        return state;
     }
 
     /** Saves a checkpoint of this step, with the preset. */
@@ -245,8 +240,8 @@ public final class Trainer implements AutoCloseable {
         return new RunResult(
                 name,
                 ledger.bytes(Purpose.OPTIMIZER_STATE),
-                optimizer.workspaceBytes(),
-                optimizer.stateBytesByOptimizer(),
+                optimizer.optimizer().workspaceBytes(),
+                optimizer.optimizer().stateBytesByOptimizer(),
                 ledger.bytes(Purpose.WEIGHTS),
                 ledger.bytes(Purpose.MASTER_WEIGHTS),
                 ledger.bytes(Purpose.GRADIENTS),

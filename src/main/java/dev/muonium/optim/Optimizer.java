@@ -431,6 +431,20 @@ public final class Optimizer implements AutoCloseable {
         }
     }
 
+    /**
+     * The learning rate of a parameter in the next step: its group's, times the schedule's factor, times its multiplier; without Muon's adjustment.
+     *
+     * @throws IllegalArgumentException if there is no such parameter
+     */
+    public double learningRate(String parameter) {
+        acquire();
+        try {
+            return slot(parameter).learningRate(schedule.factor(steps));
+        } finally {
+            release();
+        }
+    }
+
     /** The number of steps taken. */
     public long steps() {
         return steps;

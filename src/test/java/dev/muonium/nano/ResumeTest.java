@@ -47,6 +47,7 @@ class ResumeTest {
                 keys("matrix_optimizer", "adamw", "matrix_lr", 0.003, "use_8bit_optim", false),
                 keys("grad_accum_steps", 3L, "batch", 2L, "weight_tied", true, "embedding_lr", 0.02),
                 keys("offload_optimizer", "file"),
+                keys("use_galore", true, "galore_rank", 8L, "galore_refresh_interval", 2L, "grad_accum_steps", 2L),
                 keys("activation_checkpointing", "block", "fp8_activations", true, "fp8_gradients", true));
     }
 
