@@ -11,5 +11,6 @@ module dev.muonium {
     exports dev.muonium.nano;
     exports dev.muonium.optim;
     exports dev.muonium.ortho;
+    exports dev.muonium.plan;
     exports dev.muonium.quant;
 }

@@ -34,6 +34,7 @@ import picocli.CommandLine.Spec;
         subcommands = {
             CompareCommand.class,
             TrainCommand.class,
+            PlanCommand.class,
             InspectCommand.class,
             ConformCommand.class,
             DoctorCommand.class,

@@ -49,6 +49,11 @@ final class TrainingOptions {
      * @throws UserMistake if there is no such preset, or it is not valid
      */
     Preset preset() {
+        return preset(Map.of());
+    }
+
+    /** The same with more changes, which go before the others. */
+    Preset preset(Map<String, String> more) {
         Map<String, String> all = new LinkedHashMap<>(changes);
         if (steps != null) {
             all.put("steps", steps.toString());
@@ -56,6 +61,7 @@ final class TrainingOptions {
         if (seed != null) {
             all.put("seed", seed.toString());
         }
+        all.putAll(more);
         return PresetFile.read(preset, all);
     }
 

@@ -86,14 +86,21 @@ final class CausalAttention implements Attention {
     private MemorySegment[] perWorker(Device device, OwnedTensors memory, String name) {
         MemorySegment[] segments = new MemorySegment[device.workers().count()];
         for (int i = 0; i < segments.length; i++) {
-            segments[i] = memory.tensor(
-                            Purpose.WORKSPACE,
-                            name + " of worker " + i,
-                            ElementType.F32,
-                            Shape.of(Math.min(BLOCK, context), context))
-                    .segment();
+            segments[i] = scratch(memory, context, name + " of worker " + i);
         }
         return segments;
+    }
+
+    private static MemorySegment scratch(OwnedTensors memory, int context, String name) {
+        return memory.tensor(Purpose.WORKSPACE, name, ElementType.F32, Shape.of(Math.min(BLOCK, context), context))
+                .segment();
+    }
+
+    /** Allocates what one with that many workers does, and nothing else; for planning. */
+    static void allocate(OwnedTensors memory, GptConfig config, int workers) {
+        for (int i = 0; i < 2 * workers; i++) {
+            scratch(memory, config.context(), "attention scores");
+        }
     }
 
     @Override

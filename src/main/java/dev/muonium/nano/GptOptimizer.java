@@ -143,6 +143,15 @@ final class GptOptimizer implements AutoCloseable {
         };
     }
 
+    /** The group of a parameter. */
+    static GroupSpec groupOf(TrainConfig training, ParameterKind kind) {
+        return switch (kind) {
+            case EMBEDDING -> adamW(training).weightDecay(0).name(EMBEDDING);
+            case HEAD -> adamW(training).weightDecay(0).name(HEAD);
+            default -> matrices(training);
+        };
+    }
+
     private static GroupSpec matrices(TrainConfig training) {
         return switch (training.matrixOptimizer()) {
             case MUON ->

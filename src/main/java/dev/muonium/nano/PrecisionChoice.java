@@ -30,16 +30,21 @@ public record PrecisionChoice(Type compute, Type gradients, boolean masterWeight
      * @throws IllegalArgumentException if the device does not compute so, or the types do not go together
      */
     public Precision on(Device device) {
+        Precision precision = on(device.memory().isHost());
+        precision.requireOn(device);
+        return precision;
+    }
+
+    /** What it comes to on a CPU (true) or a GPU, whether that can compute so or not. */
+    Precision on(boolean isHost) {
         ElementType computed = switch (compute) {
-            case AUTO -> device.memory().isHost() ? ElementType.F32 : ElementType.BF16;
+            case AUTO -> isHost ? ElementType.F32 : ElementType.BF16;
             case F32 -> ElementType.F32;
             case BF16 -> ElementType.BF16;
         };
-        Precision precision = new Precision(
+        return new Precision(
                 computed,
                 gradients == Type.BF16 ? ElementType.BF16 : ElementType.F32,
                 masterWeights && computed == ElementType.BF16);
-        precision.requireOn(device);
-        return precision;
     }
 }

@@ -72,10 +72,10 @@ final class MuonPass implements AutoCloseable {
         List<MuonPlan.Item> items = new ArrayList<>();
         for (int i = 0; i < slots.size(); i++) {
             MuonSlot slot = slots.get(i);
-            double small = Math.min(slot.rows, slot.cols);
-            double cost = small * small * (slot.rows + slot.cols);
             items.add(new MuonPlan.Item(
-                    i, cost, Iteration.workspaceBytes(slot.spec.newtonSchulz(), device, slot.rows, slot.cols)));
+                    i,
+                    cost(slot.rows, slot.cols),
+                    Iteration.workspaceBytes(slot.spec.newtonSchulz(), device, slot.rows, slot.cols)));
         }
         MuonPlan plan = MuonPlan.of(items, device.workers().count(), cap);
         this.lanes = plan.lanes();
@@ -93,6 +93,12 @@ final class MuonPass implements AutoCloseable {
             close();
             throw e;
         }
+    }
+
+    /** The work of a matrix's iteration, in any unit. */
+    static double cost(long rows, long cols) {
+        double small = Math.min(rows, cols);
+        return small * small * (rows + cols);
     }
 
     private Matrix[] bind(List<MuonSlot> slots, List<MuonPlan.Item> items, int places, long placeBytes) {

@@ -99,7 +99,8 @@ public final class Optimizer implements AutoCloseable {
 
     /** Gathers the settings of an {@link Optimizer}. */
     public static final class Builder {
-        private static final long DEFAULT_WORKSPACE_CAP = 512L << 20;
+        /** The cap of the workspace where none is asked for. */
+        public static final long DEFAULT_WORKSPACE_CAP = 512L << 20;
 
         private final Device device;
         private final Map<String, ParameterGroup> groups = new LinkedHashMap<>();

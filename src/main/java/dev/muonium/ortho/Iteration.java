@@ -56,8 +56,12 @@ public final class Iteration {
      * @throws IllegalArgumentException if a side is below 1, or a 64-bit count cannot hold them
      */
     public static long workspaceBytes(NewtonSchulz spec, Device device, long rows, long cols) {
+        return workspaceBytes(spec, spec.precisionOn(device), rows, cols);
+    }
+
+    /** The same for iterates of a precision, F32 or BF16. */
+    public static long workspaceBytes(NewtonSchulz spec, ElementType precision, long rows, long cols) {
         Shape.of(rows, cols);
-        ElementType precision = spec.precisionOn(device);
         long n = Math.min(rows, cols);
         int count = squareMatrices(spec.wayFor(rows, cols, precision));
         try {

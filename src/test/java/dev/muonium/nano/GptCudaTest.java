@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.muonium.MuoniumException;
 import dev.muonium.device.CudaTest;
 import dev.muonium.device.Device;
+import dev.muonium.memory.CountingAllocator;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.nano.GptConfig.Mlp;

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.muonium.cli.input.PresetFile;
 import dev.muonium.device.Device;
 import dev.muonium.memory.BlockFormat;
+import dev.muonium.memory.CountingAllocator;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Ledger;
 import dev.muonium.memory.Purpose;

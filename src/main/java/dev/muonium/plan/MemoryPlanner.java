@@ -1,0 +1,160 @@
+package dev.muonium.plan;
+
+import dev.muonium.memory.BlockFormat;
+import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Shape;
+import dev.muonium.optim.AdamW;
+import dev.muonium.optim.Muon;
+import dev.muonium.optim.Optimizer;
+import dev.muonium.optim.OptimizerMemory;
+import dev.muonium.ortho.Iteration;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Computes what a run will hold. What the model itself asks for (weights, gradients, activations, data) is the caller's to say, best by running its
+ * own allocation on a {@link dev.muonium.memory.CountingAllocator}; what optimizers, projections and checkpoints ask for is computed here:
+ *
+ * <pre>{@code
+ * state      n·1 + ceil(n / 128)·4 bytes for each 8-bit array of n values, n·4 for FP32; Muon has one, AdamW two
+ * GaLore     P: smaller side × r, R and D: r × larger side, FP32 each; the state is that of R; a workspace of the largest matrix
+ * workspace  of Newton-Schulz: X twice and 2 or 4 squares of the smaller side, per matrix that is worked on at the same time
+ * copy       of weights and all that optimizers keep, if checkpoints are written in the background
+ * }</pre>
+ */
+public final class MemoryPlanner {
+    /** Of {@code mu_adamw_params}, per parameter, on a CPU. */
+    private static final long ADAMW_PARAMETERS = 64;
+
+    /** Of oneDNN's products, per worker: between 425 kB and 740 kB for all shapes that were measured. */
+    private static final long SCRATCHPAD = 600 << 10;
+
+    private final PlannedDevice device;
+    private final List<PlannedParameter> parameters;
+    private final Map<Purpose, Long> bytes = new EnumMap<>(Purpose.class);
+    private final Map<String, Long> states = new LinkedHashMap<>();
+    private long copied;
+    private long passing;
+
+    private MemoryPlanner(PlannedDevice device, List<PlannedParameter> parameters, Map<Purpose, Long> model) {
+        this.device = device;
+        this.parameters = parameters;
+        this.bytes.putAll(model);
+    }
+
+    /**
+     * Plans a run.
+     *
+     * @param model what the model and its data ask for, without projected gradients
+     * @param masterWeights whether an FP32 copy of each weight is kept
+     * @param offloaded whether optimizer state lies in a file or in memory of the host
+     * @param checkpointCopy whether checkpoints are written in the background, from a copy
+     */
+    public static MemoryPlan plan(
+            PlannedDevice device,
+            List<PlannedParameter> parameters,
+            Map<Purpose, Long> model,
+            boolean masterWeights,
+            boolean offloaded,
+            boolean checkpointCopy) {
+        MemoryPlanner planner = new MemoryPlanner(device, parameters, model);
+        planner.state(offloaded, masterWeights);
+        planner.workspace();
+        if (!device.cuda()) {
+            planner.add(Purpose.WORKSPACE, device.workers() * SCRATCHPAD);
+        }
+        if (checkpointCopy) {
+            planner.add(Purpose.CHECKPOINT, device.aligned(planner.copied + model.getOrDefault(Purpose.WEIGHTS, 0L)));
+        }
+        return new MemoryPlan(planner.bytes, planner.states, planner.passing);
+    }
+
+    private void add(Purpose purpose, long more) {
+        bytes.merge(purpose, more, Long::sum);
+    }
+
+    private void state(boolean offloaded, boolean masterWeights) {
+        Purpose purpose = offloaded ? Purpose.OFFLOADED_STATE : Purpose.OPTIMIZER_STATE;
+        for (PlannedParameter parameter : parameters) {
+            long elements = parameter.optimized().elements();
+            int block = OptimizerMemory.stateBlock(parameter.group());
+            for (BlockFormat format : OptimizerMemory.stateFormats(parameter.group())) {
+                long exact = format.bytes(elements, block);
+                long codes = elements * format.codeType().byteSize();
+                long held = held(codes, offloaded) + (exact > codes ? held(exact - codes, offloaded) : 0);
+                add(purpose, held);
+                states.merge(parameter.group().optimizer(), exact, Long::sum);
+                copied += exact;
+            }
+            if (masterWeights) {
+                long master = Float.BYTES * parameter.shape().elements();
+                add(Purpose.MASTER_WEIGHTS, device.aligned(master));
+                copied += master;
+            }
+            if (parameter.rank() > 0) {
+                projection(parameter);
+            }
+            if (parameter.group() instanceof AdamW && !device.cuda()) {
+                add(Purpose.OPTIMIZER_WORKSPACE, ADAMW_PARAMETERS);
+            }
+        }
+    }
+
+    private long held(long asked, boolean offloaded) {
+        long page = 4096;
+        return offloaded && !device.cuda() ? (asked + page - 1) / page * page : device.aligned(asked);
+    }
+
+    private void projection(PlannedParameter parameter) {
+        long p = Float.BYTES * parameter.smallerSide() * parameter.rank();
+        long r = Float.BYTES * parameter.optimized().elements();
+        add(Purpose.OPTIMIZER_STATE, device.aligned(p));
+        add(Purpose.GRADIENTS, device.aligned(r));
+        add(Purpose.OPTIMIZER_WORKSPACE, device.aligned(r));
+        copied += p;
+        long larger = parameter.shape().elements() / parameter.smallerSide();
+        passing = Math.max(passing, device.aligned(p) + device.aligned(Float.BYTES * larger * parameter.rank()));
+    }
+
+    private void workspace() {
+        long largestProjected = 0;
+        Map<Muon, List<Shape>> matrices = new LinkedHashMap<>();
+        for (PlannedParameter parameter : parameters) {
+            if (parameter.rank() > 0) {
+                largestProjected = Math.max(largestProjected, parameter.shape().elements());
+            }
+            if (parameter.group() instanceof Muon muon) {
+                matrices.computeIfAbsent(muon, group -> new ArrayList<>()).add(parameter.optimized());
+            }
+        }
+        add(Purpose.OPTIMIZER_WORKSPACE, device.aligned(Float.BYTES * largestProjected));
+        matrices.forEach((muon, shapes) -> add(
+                Purpose.OPTIMIZER_WORKSPACE,
+                device.aligned(device.cuda() ? batched(muon, shapes) : tasks(muon, shapes))));
+    }
+
+    private long tasks(Muon muon, List<Shape> shapes) {
+        return OptimizerMemory.workspaceBytes(
+                muon, shapes, device.iterates(), device.workers(), Optimizer.Builder.DEFAULT_WORKSPACE_CAP);
+    }
+
+    /** As many matrices of a shape as the cap allows are worked on together. */
+    private long batched(Muon muon, List<Shape> shapes) {
+        Map<Shape, Integer> counts = new LinkedHashMap<>();
+        shapes.forEach(shape -> counts.merge(shape, 1, Integer::sum));
+        long most = 0;
+        for (Map.Entry<Shape, Integer> entry : counts.entrySet()) {
+            Shape shape = entry.getKey();
+            ElementType iterates = device.iterates();
+            long one = Iteration.workspaceBytes(muon.newtonSchulz(), iterates, shape.extent(0), shape.extent(1));
+            long fitting = Math.clamp(Optimizer.Builder.DEFAULT_WORKSPACE_CAP / one, 1, entry.getValue());
+            long batches = (entry.getValue() + fitting - 1) / fitting;
+            most = Math.max(most, one * ((entry.getValue() + batches - 1) / batches));
+        }
+        return most;
+    }
+}
