@@ -22,6 +22,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -37,8 +38,8 @@ import picocli.CommandLine.Spec;
         versionProvider = Version.class,
         sortOptions = false,
         description = {
-            "Train a small GPT twice, with FP32 and with INT8 optimizer state, and show both side by side: memory,"
-                    + " tokens per second, loss.",
+            "Train a small GPT twice, with FP32 and with INT8 optimizer state or in any two configurations, and show"
+                    + " both side by side: memory, tokens per second, loss.",
             "Memory and loss come from one process per run, speed from steps of both that take turns in one process."
                     + " Writes report.md, report.json, loss.svg, loss.png and memory.png."
         },
@@ -48,6 +49,8 @@ import picocli.CommandLine.Spec;
             "  muonium compare --preset test-8bit --steps 200 --device cuda",
             "  muonium compare --data book.txt --steps 1000 --out book-report",
             "  muonium compare --preset test-8bit --steps 100 --threads 2",
+            "  muonium compare --baseline use_8bit_optim=true --candidate use_galore=true,galore_rank=48",
+            "  muonium compare --techniques     each technique alone, and all together, against FP32 with none",
             "  muonium compare --state fp32     two equal runs, to see what chance does"
         })
 final class CompareCommand implements Callable<Integer> {
@@ -65,6 +68,25 @@ final class CompareCommand implements Callable<Integer> {
             defaultValue = "int8",
             description = "Format of the optimizer state to compare with FP32 (default: int8).")
     private StateFormatChoice state = StateFormatChoice.INT8;
+
+    @Option(
+            names = "--baseline",
+            paramLabel = "KEY=VALUE[,KEY=VALUE]",
+            description =
+                    "Changes of the preset's keys for the run that is compared with; preset=NAME|FILE takes another"
+                            + " (default: FP32 optimizer state).")
+    private List<String> baselineChanges = new ArrayList<>();
+
+    @Option(
+            names = "--candidate",
+            paramLabel = "KEY=VALUE[,KEY=VALUE]",
+            description = "Changes of the preset's keys for the run that is compared (default: --state).")
+    private List<String> candidateChanges = new ArrayList<>();
+
+    @Option(
+            names = "--techniques",
+            description = "Compare each technique that makes training fit, alone and all together, with FP32 and none.")
+    private boolean techniques;
 
     @Option(
             names = "--pairs",
@@ -89,28 +111,43 @@ final class CompareCommand implements Callable<Integer> {
             throw new ParameterException(spec.commandLine(), "--pairs is " + pairs + "; it must be at least 1");
         }
         // Everything that can be wrong is looked at before anything is trained.
-        Preset preset = training.preset();
+        if (techniques && !(baselineChanges.isEmpty() && candidateChanges.isEmpty())) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "--techniques has configurations of its own; leave --baseline and --candidate out");
+        }
+        Side baseline = baselineChanges.isEmpty()
+                ? ofFormat(BASELINE.toString(), BASELINE)
+                : Side.parse(training, "--baseline", baselineChanges);
+        Side candidate = candidateChanges.isEmpty()
+                ? ofFormat(state == BASELINE && baselineChanges.isEmpty() ? state + "-again" : state.toString(), state)
+                : Side.parse(training, "--candidate", candidateChanges);
+        requireOneText(baseline, candidate);
         TrainingText text = training.text();
         ReportFolder folder = ReportFolder.prepare(out);
         PrintWriter terminal = spec.commandLine().getOut();
         try (Device device = deviceOptions.open();
-                TrainingSession session = new TrainingSession(device, preset, text)) {
+                TrainingSession session = new TrainingSession(device, baseline.preset(), text)) {
+            if (techniques) {
+                new TechniqueRuns(training, deviceOptions, session, folder, pairs).run(baseline.preset(), terminal);
+                return ExitCode.OK;
+            }
+            requireTrainable(session, candidate);
             terminal.printf(
                     Locale.ROOT,
-                    "%s: %,d parameters, twice %d steps of %s, %s against %s optimizer state, %s, %s%n",
-                    preset.name(),
-                    preset.model().parameterCount(),
-                    preset.training().steps(),
+                    "%s: %,d parameters, twice %d steps of %s, %s against %s, %s, %s%n",
+                    candidate.preset().name(),
+                    candidate.preset().model().parameterCount(),
+                    candidate.preset().training().steps(),
                     text.name(),
-                    BASELINE,
-                    state,
+                    baseline.name(),
+                    candidate.name() + (candidateChanges.isEmpty() ? " optimizer state" : ""),
                     session.precision().describe(),
                     device.describe());
             terminal.flush();
-            String candidateName = state == BASELINE ? state + "-again" : state.toString();
-            RunResult baseline = inProcessOfItsOwn(BASELINE.toString(), BASELINE, folder);
-            RunResult candidate = inProcessOfItsOwn(candidateName, state, folder);
-            Report report = report(preset, text, session, baseline, candidate);
+            RunResult first = inProcessOfItsOwn(training, deviceOptions, baseline, folder, "baseline");
+            RunResult second = inProcessOfItsOwn(training, deviceOptions, candidate, folder, "candidate");
+            Report report = report(text, session, baseline, candidate, first, second);
             show(report, folder, terminal);
             return ExitCode.OK;
         } catch (ChildFailed e) {
@@ -119,15 +156,42 @@ final class CompareCommand implements Callable<Integer> {
         }
     }
 
-    private RunResult inProcessOfItsOwn(String name, StateFormatChoice format, ReportFolder folder)
-            throws ChildFailed, InterruptedException, IOException {
-        Path file = folder.runFile(name);
-        List<String> arguments = new ArrayList<>(List.of(RunCommand.NAME));
-        arguments.addAll(training.toArguments());
-        arguments.addAll(deviceOptions.toArguments());
-        arguments.addAll(List.of("--state", format.toString(), "--name", name, "--result", file.toString()));
+    private Side ofFormat(String name, StateFormatChoice format) {
+        return Side.of(training, name, Map.of("use_8bit_optim", String.valueOf(format.is8bit())));
+    }
+
+    private static void requireOneText(Side baseline, Side candidate) {
+        Preset a = baseline.preset();
+        Preset b = candidate.preset();
+        if (!a.tokenizer().equals(b.tokenizer())
+                || a.model().context() != b.model().context()) {
+            throw new UserMistake(
+                    "the configurations read the text differently (" + a.tokenizer() + " tokens in contexts of "
+                            + a.model().context() + " against " + b.tokenizer() + " in "
+                            + b.model().context()
+                            + "); their losses could not be compared");
+        }
+    }
+
+    /** What a device or a combination of techniques forbids is found when a trainer is made. */
+    private static void requireTrainable(TrainingSession session, Side side) {
         try {
-            ChildJvm.run("the " + name + " run", arguments);
+            side.preset().precisionOn(session.device());
+        } catch (IllegalArgumentException e) {
+            throw new UserMistake(String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    static RunResult inProcessOfItsOwn(
+            TrainingOptions training, DeviceOptions deviceOptions, Side side, ReportFolder folder, String fileName)
+            throws ChildFailed, InterruptedException, IOException {
+        Path file = folder.runFile(fileName);
+        List<String> arguments = new ArrayList<>(List.of(RunCommand.NAME));
+        arguments.addAll(training.toArguments(side.changes()));
+        arguments.addAll(deviceOptions.toArguments());
+        arguments.addAll(List.of("--name", side.name(), "--result", file.toString()));
+        try {
+            ChildJvm.run("the " + side.name() + " run", arguments);
             return Json.read(file, RunResult.class);
         } finally {
             Files.deleteIfExists(file);
@@ -135,9 +199,14 @@ final class CompareCommand implements Callable<Integer> {
     }
 
     private Report report(
-            Preset preset, TrainingText text, TrainingSession session, RunResult baseline, RunResult candidate) {
-        try (Trainer a = trainer(session, preset, BASELINE);
-                Trainer b = trainer(session, preset, state)) {
+            TrainingText text,
+            TrainingSession session,
+            Side baseline,
+            Side candidate,
+            RunResult first,
+            RunResult second) {
+        try (Trainer a = session.trainer(baseline.preset());
+                Trainer b = session.trainer(candidate.preset())) {
             long tokens = a.tokensPerStep();
             PairedSteps times;
             try (Progress progress = Progress.of(
@@ -146,45 +215,21 @@ final class CompareCommand implements Callable<Integer> {
             }
             return Report.of(
                     Version.number(),
-                    preset,
+                    candidate.preset(),
                     text.name(),
                     session.tokenizer(),
-                    a.precision().describe(),
+                    b.precision().describe(),
                     tokens,
                     session.bytesPerToken(),
                     machine(session.device()),
-                    timed(baseline, tokens, times.baselineMs(), times.baselineOptimizerMs()),
-                    timed(candidate, tokens, times.candidateMs(), times.candidateOptimizerMs()),
+                    first.timed(tokens * 1000 / times.baselineMs(), times.baselineMs(), times.baselineOptimizerMs()),
+                    second.timed(
+                            b.tokensPerStep() * 1000 / times.candidateMs(),
+                            times.candidateMs(),
+                            times.candidateOptimizerMs()),
                     times.speed(),
                     session.orderTwoCrossEntropy());
         }
-    }
-
-    private static Trainer trainer(TrainingSession session, Preset preset, StateFormatChoice format) {
-        return session.trainer(preset.withTraining(preset.training().with8bitOptim(format.is8bit())));
-    }
-
-    /** The run with the times of the paired steps in place of its own, which another process may have slowed down. */
-    private static RunResult timed(RunResult run, long tokensPerStep, double stepMs, double optimizerMs) {
-        return new RunResult(
-                run.name(),
-                run.optimizerStateBytes(),
-                run.optimizerWorkspaceBytes(),
-                run.optimizerStateBytesByOptimizer(),
-                run.weightsBytes(),
-                run.masterWeightsBytes(),
-                run.gradientsBytes(),
-                run.activationsBytes(),
-                run.peakLedgerBytes(),
-                run.peakRssBytes(),
-                run.peakDeviceGrowth(),
-                run.peakDeviceUse(),
-                tokensPerStep * 1000 / stepMs,
-                stepMs,
-                optimizerMs,
-                run.trainLoss(),
-                run.valLoss(),
-                run.nonFiniteSteps());
     }
 
     private static Machine machine(Device device) {

@@ -5,6 +5,7 @@ import dev.muonium.cli.report.PlanTable;
 import dev.muonium.device.CpuDevice;
 import dev.muonium.device.Device;
 import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Purpose;
 import dev.muonium.nano.GptPlan;
 import dev.muonium.nano.Offload;
 import dev.muonium.nano.Preset;
@@ -146,7 +147,9 @@ final class PlanCommand implements Callable<Integer> {
     private void draw(Preset preset, Map<String, MemoryPlan> rows, long limit) throws IOException {
         try {
             Files.createDirectories(out);
-            PlanChart.write(preset.name(), rows, limit, out);
+            Map<String, Map<Purpose, Long>> bars = new LinkedHashMap<>();
+            rows.forEach((name, plan) -> bars.put(name, plan.bytes()));
+            PlanChart.write("Memory to train " + preset.name(), bars, limit, out, "plan");
         } catch (IOException e) {
             throw new UserMistake("the pictures cannot be written to '" + out + "': " + e.getMessage(), e);
         }

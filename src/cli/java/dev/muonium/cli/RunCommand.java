@@ -21,9 +21,6 @@ final class RunCommand implements Callable<Integer> {
     @Mixin
     private DeviceOptions deviceOptions = new DeviceOptions();
 
-    @Option(names = "--state", required = true, description = "Format of the optimizer state.")
-    private StateFormatChoice state = StateFormatChoice.INT8;
-
     @Option(names = "--name", required = true, description = "Name of the run.")
     private String name = "";
 
@@ -33,7 +30,6 @@ final class RunCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         Preset preset = training.preset();
-        preset = preset.withTraining(preset.training().with8bitOptim(state.is8bit()));
         try (Device device = deviceOptions.open();
                 TrainingSession session = new TrainingSession(device, preset, training.text());
                 Trainer trainer = session.trainer(preset);

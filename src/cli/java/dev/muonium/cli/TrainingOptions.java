@@ -16,6 +16,9 @@ import picocli.CommandLine.Option;
 
 /** What to train, on what, and for how long. */
 final class TrainingOptions {
+    /** Among changes: the name of another preset. */
+    private static final String PRESET = "preset";
+
     @Option(
             names = "--preset",
             paramLabel = "NAME|FILE",
@@ -54,6 +57,12 @@ final class TrainingOptions {
 
     /** The same with more changes, which go before the others. */
     Preset preset(Map<String, String> more) {
+        Map<String, String> all = changed(more);
+        String named = all.remove(PRESET);
+        return PresetFile.read(named == null ? preset : named, all);
+    }
+
+    private Map<String, String> changed(Map<String, String> more) {
         Map<String, String> all = new LinkedHashMap<>(changes);
         if (steps != null) {
             all.put("steps", steps.toString());
@@ -62,7 +71,7 @@ final class TrainingOptions {
             all.put("seed", seed.toString());
         }
         all.putAll(more);
-        return PresetFile.read(preset, all);
+        return all;
     }
 
     /**
@@ -83,18 +92,14 @@ final class TrainingOptions {
         };
     }
 
-    /** How they are passed on to a child process. */
-    List<String> toArguments() {
-        List<String> arguments = new ArrayList<>(List.of("--preset", preset));
-        changes.forEach((key, value) -> arguments.addAll(List.of("--set", key + "=" + value)));
+    /** How they are passed on to a child process, with more changes. */
+    List<String> toArguments(Map<String, String> more) {
+        Map<String, String> all = changed(more);
+        String named = all.remove(PRESET);
+        List<String> arguments = new ArrayList<>(List.of("--preset", named == null ? preset : named));
+        all.forEach((key, value) -> arguments.addAll(List.of("--set", key + "=" + value)));
         if (data != null) {
             arguments.addAll(List.of("--data", data.toString()));
-        }
-        if (steps != null) {
-            arguments.addAll(List.of("--steps", steps.toString()));
-        }
-        if (seed != null) {
-            arguments.addAll(List.of("--seed", seed.toString()));
         }
         return arguments;
     }

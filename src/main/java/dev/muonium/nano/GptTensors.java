@@ -112,7 +112,10 @@ record GptTensors(
 
     /** The parameters of a block. */
     List<GptParameter> matricesOf(int layer) {
-        int each = (parameters.size() - 1) / streams.blocks().size();
+        int all = (int) parameters.stream()
+                .filter(parameter -> parameter.description().kind() == ParameterKind.MATRIX)
+                .count();
+        int each = all / streams.blocks().size();
         return parameters.subList(1 + layer * each, 1 + (layer + 1) * each);
     }
 

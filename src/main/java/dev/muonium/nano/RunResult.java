@@ -1,5 +1,6 @@
 package dev.muonium.nano;
 
+import dev.muonium.memory.Purpose;
 import java.util.List;
 import java.util.Map;
 
@@ -25,6 +26,8 @@ import java.util.Map;
  * @param trainLoss loss of each step, in nats per token
  * @param valLoss loss on the held-out text after the last step, in nats per token
  * @param nonFiniteSteps steps that were skipped because a gradient was not finite
+ * @param peakBytesByPurpose the most that was allocated for each purpose at any time; that of {@link Purpose#OFFLOADED_STATE} lies in a
+ *     file or in memory of a GPU's host
  */
 public record RunResult(
         String name,
@@ -44,10 +47,36 @@ public record RunResult(
         double optimizerMsMedian,
         List<Double> trainLoss,
         double valLoss,
-        long nonFiniteSteps) {
+        long nonFiniteSteps,
+        Map<Purpose, Long> peakBytesByPurpose) {
     /** Copies the collections. */
     public RunResult {
         optimizerStateBytesByOptimizer = Map.copyOf(optimizerStateBytesByOptimizer);
         trainLoss = List.copyOf(trainLoss);
+        peakBytesByPurpose = Map.copyOf(peakBytesByPurpose);
+    }
+
+    /** The same with other times. */
+    public RunResult timed(double newTokensPerSecond, double newStepMs, double newOptimizerMs) {
+        return new RunResult(
+                name,
+                optimizerStateBytes,
+                optimizerWorkspaceBytes,
+                optimizerStateBytesByOptimizer,
+                weightsBytes,
+                masterWeightsBytes,
+                gradientsBytes,
+                activationsBytes,
+                peakLedgerBytes,
+                peakRssBytes,
+                peakDeviceGrowth,
+                peakDeviceUse,
+                newTokensPerSecond,
+                newStepMs,
+                newOptimizerMs,
+                trainLoss,
+                valLoss,
+                nonFiniteSteps,
+                peakBytesByPurpose);
     }
 }

@@ -14,7 +14,9 @@ import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -255,7 +257,16 @@ public final class Trainer implements AutoCloseable {
                 median(optimizerMs),
                 losses,
                 valLoss,
-                skipped);
+                skipped,
+                peaks(ledger));
+    }
+
+    private static Map<Purpose, Long> peaks(Ledger ledger) {
+        Map<Purpose, Long> peaks = new EnumMap<>(Purpose.class);
+        for (Purpose purpose : Purpose.values()) {
+            peaks.put(purpose, ledger.peak(purpose));
+        }
+        return peaks;
     }
 
     private boolean isCheckpoint() {

@@ -128,6 +128,60 @@ final class CompareCommandTest {
     }
 
     @Test
+    void anyTwoConfigurationsAreCompared() throws IOException {
+        CommandLineRun run = compare(
+                "--baseline",
+                "use_8bit_optim=true",
+                "--candidate",
+                "activation_checkpointing=block,batch=1",
+                "--candidate",
+                "grad_accum_steps=2");
+
+        assertEquals(ExitCode.OK, run.exitCode(), run.err());
+        JsonNode runs = JsonMapper.shared()
+                .readTree(out.resolve("report.json").toFile())
+                .get("runs");
+        assertEquals("use_8bit_optim=true", runs.get(0).get("name").asString());
+        assertEquals(
+                "activation_checkpointing=block,batch=1,grad_accum_steps=2",
+                runs.get(1).get("name").asString());
+        assertTrue(runs.get(1).get("activations_bytes").asLong()
+                < runs.get(0).get("activations_bytes").asLong());
+        assertTrue(Files.readString(out.resolve("report.md")).contains("they differ as they are named"));
+    }
+
+    @Test
+    void configurationsThatCannotBeComparedAreRefused() {
+        assertMistake(compare("--baseline", "use_8bit_optim"), "--baseline has 'use_8bit_optim'; it takes KEY=VALUE");
+        assertMistake(compare("--candidate", "layres=3"), "unknown key 'layres'; did you mean 'layers'?");
+        assertMistake(compare("--candidate", "context=8"), "the configurations read the text differently");
+        assertMistake(compare("--candidate", "preset=huge"), "there is no preset 'huge'");
+        assertMistake(compare("--techniques", "--baseline", "batch=1"), "--techniques has configurations of its own");
+        assertMistake(compare("--candidate", "use_galore=true,galore_rank=999"), "galore_rank is 999");
+    }
+
+    @Test
+    void theTechniquesStandInOneTable() throws IOException {
+        CommandLineRun run = compare("--techniques", "--steps", "2", "--pairs", "1", "--set", "matrix_lr=0.01");
+
+        assertEquals(ExitCode.OK, run.exitCode(), run.err());
+        assertTrue(run.out().contains("all together "), run.out());
+        assertEquals(Set.of("techniques.json", "techniques.md", "techniques.png", "techniques.svg"), filesIn(out));
+        JsonNode rows = JsonMapper.shared()
+                .readTree(out.resolve("techniques.json").toFile())
+                .get("rows");
+        assertEquals(13, rows.size());
+        JsonNode none = rows.get(0).get("result");
+        JsonNode offloaded = rows.get(5).get("result");
+        assertEquals(none.get("train_loss"), offloaded.get("train_loss"), "the same bits");
+        assertEquals(
+                none.get("optimizer_state_bytes").asLong(),
+                none.get("peak_bytes_by_purpose").get("OPTIMIZER_STATE").asLong());
+        assertEquals(0, offloaded.get("optimizer_state_bytes").asLong());
+        assertTrue(offloaded.get("peak_bytes_by_purpose").get("OFFLOADED_STATE").asLong() > 0);
+    }
+
+    @Test
     void aDeviceThatIsNotThereIsNamed() {
         assumeFalse(CudaProbe.probe().available(), "this machine has a CUDA device");
 

@@ -236,6 +236,22 @@ class ActivationTechniquesTest {
     }
 
     @Test
+    void theHookGetsTheMatricesOfTheOnlyBlock() {
+        GptConfig config = new GptConfig(64, 1, 32, 4, 2, 8, Mlp.RELU2, 48, 40, false, 15, 1e4, 1e-6);
+        try (Device device = Device.cpu(1);
+                ModelRun run = new ModelRun(
+                        device, config, new GptOptions(Precision.FP32, 0, false, false, true), Grain.TILES)) {
+            List<String> names = new ArrayList<>();
+            run.gpt.lossAndGradients(run.tokens, run.targets, 1, parameter -> names.add(parameter.name()));
+            assertEquals(
+                    List.of("attn.q", "attn.k", "attn.v", "attn.out", "mlp.up", "mlp.down").stream()
+                            .map(name -> "blocks.0." + name)
+                            .toList(),
+                    names);
+        }
+    }
+
+    @Test
     void transientGradientsHaveTheMemoryOfOneBlock() {
         GptConfig config = gated();
         long block = 0;

@@ -72,7 +72,7 @@ final class LossChart {
     }
 
     static String label(RunResult run) {
-        return run.name().toUpperCase(Locale.ROOT);
+        return run.name().contains("=") ? run.name() : run.name().toUpperCase(Locale.ROOT);
     }
 
     /** A hundredth of the steps: it takes the noise of single batches away and leaves the course. */

@@ -1,7 +1,6 @@
 package dev.muonium.cli.report;
 
 import dev.muonium.memory.Purpose;
-import dev.muonium.plan.MemoryPlan;
 import java.awt.Color;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -32,22 +31,31 @@ public final class PlanChart {
 
     private PlanChart() {}
 
-    /** Writes {@code plan.png} and {@code plan.svg}. */
-    public static void write(String preset, Map<String, MemoryPlan> plans, long budget, Path folder)
+    /**
+     * Writes {@code <name>.png} and {@code <name>.svg}.
+     *
+     * @param bars bytes by purpose of each bar
+     * @param budget a line across all bars; 0 for none
+     */
+    public static void write(String title, Map<String, Map<Purpose, Long>> bars, long budget, Path folder, String name)
             throws IOException {
-        CategoryChart chart = of(preset, plans, budget);
-        Pictures.writePng(chart, folder.resolve("plan.png"));
-        Pictures.writeSvg(chart, folder.resolve("plan.svg"));
+        CategoryChart chart = of(title, bars, budget);
+        Pictures.writePng(chart, folder.resolve(name + ".png"));
+        Pictures.writeSvg(chart, folder.resolve(name + ".svg"));
     }
 
-    private static CategoryChart of(String preset, Map<String, MemoryPlan> plans, long budget) {
-        boolean large = plans.values().stream().anyMatch(plan -> plan.peak() > 4L << 30);
+    private static long total(Map<Purpose, Long> bar) {
+        return bar.values().stream().mapToLong(Long::longValue).sum();
+    }
+
+    private static CategoryChart of(String title, Map<String, Map<Purpose, Long>> bars, long budget) {
+        boolean large = bars.values().stream().anyMatch(bar -> total(bar) > 4L << 30);
         double unit = large ? 1L << 30 : 1L << 20;
         String unitName = large ? "GiB" : "MiB";
         CategoryChart chart = new CategoryChartBuilder()
                 .width(WIDTH)
                 .height(HEIGHT)
-                .title("Memory to train " + preset)
+                .title(title)
                 .xAxisTitle("")
                 .yAxisTitle("Memory (" + unitName + ")")
                 .build();
@@ -58,10 +66,10 @@ public final class PlanChart {
         chart.getStyler().setLegendPosition(LegendPosition.OutsideE);
         chart.getStyler().setAvailableSpaceFill(0.7);
         chart.getStyler().setYAxisMin(0.0);
-        List<String> names = new ArrayList<>(plans.keySet());
-        for (Map.Entry<String, Purpose> column : PlanTable.shown(plans)) {
-            List<Double> values = plans.values().stream()
-                    .map(plan -> plan.bytes(column.getValue()) / unit)
+        List<String> names = new ArrayList<>(bars.keySet());
+        for (Map.Entry<String, Purpose> column : PlanTable.shown(bars.values())) {
+            List<Double> values = bars.values().stream()
+                    .map(bar -> bar.getOrDefault(column.getValue(), 0L) / unit)
                     .toList();
             chart.addSeries(column.getKey(), names, values)
                     .setFillColor(COLOURS.get(PlanTable.COLUMNS.indexOf(column)));

@@ -4,6 +4,7 @@ import dev.muonium.memory.Purpose;
 import dev.muonium.plan.ByteCount;
 import dev.muonium.plan.MemoryPlan;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -31,15 +32,16 @@ public final class PlanTable {
         this.budget = budget;
     }
 
-    static List<Map.Entry<String, Purpose>> shown(Map<String, MemoryPlan> plans) {
+    static List<Map.Entry<String, Purpose>> shown(Collection<Map<Purpose, Long>> bytes) {
         return COLUMNS.stream()
-                .filter(column -> plans.values().stream().anyMatch(plan -> plan.bytes(column.getValue()) > 0))
+                .filter(column -> bytes.stream().anyMatch(each -> each.getOrDefault(column.getValue(), 0L) > 0))
                 .toList();
     }
 
     /** Lines of text. */
     public List<String> toText() {
-        List<Map.Entry<String, Purpose>> columns = shown(plans);
+        List<Map.Entry<String, Purpose>> columns =
+                shown(plans.values().stream().map(MemoryPlan::bytes).toList());
         boolean offloads = plans.values().stream().anyMatch(plan -> plan.bytes(Purpose.OFFLOADED_STATE) > 0);
         boolean large = plans.values().stream().anyMatch(plan -> plan.peak() > 4L << 30);
         int width = plans.keySet().stream().mapToInt(String::length).max().orElse(0);

@@ -5,7 +5,7 @@ import dev.muonium.nano.RunResult;
 import java.util.List;
 
 /**
- * A comparison of runs that differ in nothing but the format of their optimizer state.
+ * A comparison of two runs: of one preset with two formats of optimizer state, or of any two configurations.
  *
  * @param version of Muonium
  * @param preset the model and its training

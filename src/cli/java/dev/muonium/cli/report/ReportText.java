@@ -14,13 +14,16 @@ final class ReportText {
         RunResult baseline = report.baseline();
         RunResult candidate = report.candidate();
         Machine machine = report.machine();
+        boolean formats = !(baseline.name() + candidate.name()).contains("=");
         lines.add("# " + report.preset() + ": " + LossChart.label(baseline) + " against " + LossChart.label(candidate)
-                + " optimizer state");
+                + (formats ? " optimizer state" : ""));
         lines.add("");
         lines.add(String.format(
                 Locale.ROOT,
-                "Two runs of one GPT (%,d parameters) over %d steps of %,d tokens of \"%s\" (%s tokens), seed %d; only"
-                        + " the format of the optimizer state differs.",
+                "Two runs of one GPT (%,d parameters) over %d steps of %,d tokens of \"%s\" (%s tokens), seed %d; "
+                        + (formats
+                                ? "only the format of the optimizer state differs."
+                                : "they differ as they are named."),
                 report.parameters(),
                 report.steps(),
                 report.tokensPerStep(),

@@ -55,6 +55,7 @@ final class SampleReport {
                 18.3,
                 loss,
                 1.532 + offset,
-                0);
+                0,
+                Map.of());
     }
 }
