@@ -21,6 +21,7 @@ public record Preset(String name, String tokenizer, GptConfig model, TrainConfig
     /** GPT-2's byte-pair encoding. */
     public static final String GPT2 = "gpt2";
 
+    private static final Set<String> MATRIX_OPTIMIZERS = Set.of("muon", "adamw");
     private static final int BYTE_VOCAB = 256;
     private static final int GPT2_VOCAB = 50257;
 
@@ -84,7 +85,7 @@ public record Preset(String name, String tokenizer, GptConfig model, TrainConfig
                 keys.integer("grad_accum_steps", 1),
                 keys.integer("steps", null),
                 keys.longInteger("seed", 1L),
-                MatrixOptimizer.valueOf(keys.choice("matrix_optimizer", "muon", Set.of("muon", "adamw"))
+                MatrixOptimizer.valueOf(keys.choice("matrix_optimizer", "muon", MATRIX_OPTIMIZERS)
                         .toUpperCase(Locale.ROOT)),
                 keys.real("matrix_lr", 0.02),
                 keys.real("embedding_lr", 0.2),
@@ -126,7 +127,12 @@ public record Preset(String name, String tokenizer, GptConfig model, TrainConfig
                 keys.flag("use_galore", false),
                 keys.integer("galore_rank", Math.max(1, smallestSide(model) / 4)),
                 keys.integer("galore_refresh_interval", 200),
-                keys.real("galore_scale", 0.25),
+                keys.real(
+                        "galore_scale",
+                        keys.choice("matrix_optimizer", "muon", MATRIX_OPTIMIZERS)
+                                        .equals("muon")
+                                ? 1.0
+                                : 0.25),
                 Offload.valueOf(keys.choice("offload_optimizer", "none", Set.of("none", "host", "file"))
                         .toUpperCase(Locale.ROOT)),
                 keys.countOrChoice("activation_checkpointing", Map.of("none", 0, "block", 1)),

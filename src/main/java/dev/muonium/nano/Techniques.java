@@ -8,7 +8,8 @@ import static dev.muonium.nano.Ranges.requireRange;
  * @param useGalore whether the matrices of the blocks are trained by low-rank gradients (GaLore 2)
  * @param galoreRank rows of the projected gradients; at most the smaller side of every matrix of the blocks
  * @param galoreRefreshInterval steps after which a projection is looked at and, where the gradient has turned, made anew
- * @param galoreScale what projected updates are multiplied by
+ * @param galoreScale what projected updates are multiplied by; presets take 0.25, as GaLore's paper does, for AdamW, and 1 for Muon, whose update has the
+ *     same size at any rank (after 250 steps of {@code tiny} at rank 48: 1.734 nats per byte held out with 1, 1.931 with 0.25)
  * @param offloadOptimizer where the optimizer's state lies between steps
  * @param checkpointedBlocks of how many blocks each backward recomputes the activations from the input of the first: 0 for none, 1
  *     for every block alone, k for k blocks together

@@ -15,6 +15,7 @@ import org.knowm.xchart.style.Styler.LegendPosition;
 /** A stacked bar for each plan, a colour for each purpose. */
 public final class PlanChart {
     private static final int WIDTH = 1100;
+    private static final int WIDTH_OF_BAR = 120;
     private static final int HEIGHT = 620;
 
     /** Colours that can be told apart also by those who see few (Okabe and Ito), in the order of {@link PlanTable#COLUMNS}. */
@@ -53,7 +54,7 @@ public final class PlanChart {
         double unit = large ? 1L << 30 : 1L << 20;
         String unitName = large ? "GiB" : "MiB";
         CategoryChart chart = new CategoryChartBuilder()
-                .width(WIDTH)
+                .width(Math.max(WIDTH, WIDTH_OF_BAR * bars.size()))
                 .height(HEIGHT)
                 .title(title)
                 .xAxisTitle("")
@@ -62,7 +63,8 @@ public final class PlanChart {
         ChartStyle.apply(chart.getStyler());
         chart.getStyler().setStacked(true);
         chart.getStyler().setXAxisTitleVisible(false);
-        chart.getStyler().setXAxisLabelRotation(30);
+        chart.getStyler().setXAxisLabelRotation(45);
+        chart.getStyler().setXAxisMaxLabelCount(bars.size());
         chart.getStyler().setLegendPosition(LegendPosition.OutsideE);
         chart.getStyler().setAvailableSpaceFill(0.7);
         chart.getStyler().setYAxisMin(0.0);
