@@ -269,6 +269,6 @@ final class PlanCommand implements Callable<Integer> {
         return planned.cuda()
                 ? "Outside of this, on the GPU: the driver's context and cuBLAS, 0.5 to 1 GB; on the host: the JVM and"
                         + " the text."
-                : "Outside of this: the JVM with its heap and oneDNN's code, 0.15 to 0.3 GB.";
+                : "Outside of this: the JVM with its heap and the text, and oneDNN's code, 0.3 to 0.5 GB.";
     }
 }

@@ -65,6 +65,11 @@ final class SavedRun implements AutoCloseable {
                 .orElseGet(() -> "checkpoints: " + saver.folder().path()));
     }
 
+    /** Whether the last checkpoint was not saved; after {@link #finish}. */
+    boolean failed() {
+        return saver != null && saver.failure().isPresent();
+    }
+
     @Override
     public void close() {
         if (saver != null) {

@@ -60,6 +60,7 @@ final class TrainCommand implements Callable<Integer> {
         TrainConfig config = preset.training();
         TrainingText text = training.text();
         PrintWriter out = spec.commandLine().getOut();
+        int code = ExitCode.OK;
         try (Device device = deviceOptions.open();
                 TrainingSession session = new TrainingSession(device, preset, text);
                 Trainer trainer = session.trainer(preset);
@@ -112,6 +113,7 @@ final class TrainCommand implements Callable<Integer> {
                         result.nonFiniteSteps());
             }
             saved.finish().ifPresent(out::println);
+            code = saved.failed() ? ExitCode.CHECK_FAILED : ExitCode.OK;
             if (config.sampleTokens() > 0) {
                 out.println();
                 out.println(trainer.sample(
@@ -119,7 +121,7 @@ final class TrainCommand implements Callable<Integer> {
             }
         }
         out.flush();
-        return ExitCode.OK;
+        return code;
     }
 
     private static double mebibytes(long bytes) {

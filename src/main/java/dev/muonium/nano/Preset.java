@@ -158,10 +158,26 @@ public record Preset(String name, String tokenizer, GptConfig model, TrainConfig
      */
     public Precision precisionOn(Device device) {
         Precision precision = training.precision().on(device);
+        requirePlacementOn(device);
         if (Grain.of(device) == Grain.WHOLE) {
             FusedAttention.requireHeadDim(model);
         }
         return precision;
+    }
+
+    private void requirePlacementOn(Device device) {
+        Offload offload = training.techniques().offloadOptimizer();
+        boolean isHost = device.memory().isHost();
+        if (offload == Offload.HOST && isHost) {
+            throw new IllegalArgumentException(
+                    "preset '" + name + "': offload_optimizer is \"host\", which is for a GPU; on " + device.describe()
+                            + " the state is in memory of the host already, so take \"file\" or \"none\"");
+        }
+        if (offload == Offload.FILE && !isHost) {
+            throw new IllegalArgumentException(
+                    "preset '" + name + "': offload_optimizer is \"file\", which is for a CPU; on " + device.describe()
+                            + " take \"host\" or \"none\"");
+        }
     }
 
     /** The same with another training. */

@@ -60,8 +60,8 @@ final class MainTest {
         assertEquals(ExitCode.USAGE, run.exitCode());
         assertTrue(
                 run.err()
-                        .startsWith(
-                                "muonium: there is no command 'doktor'; there are compare, train, conform, doctor."),
+                        .startsWith("muonium: there is no command 'doktor'; there are compare, train, plan, inspect,"
+                                + " conform, doctor."),
                 run.err());
     }
 

@@ -72,6 +72,7 @@ final class TrainCommandTest {
         assertMistake(CommandLineRun.of("train", "--preset", "huge"), "there is no preset 'huge'");
         assertMistake(
                 train("--set", "laeyrs=2"), "preset 'micro' has the unknown key 'laeyrs'; did you mean 'layers'?");
+        assertMistake(train("--set", "offload_optimizer=host"), "offload_optimizer is \"host\", which is for a GPU");
         assertMistake(train("--set", "offload_optimizer=disk"), "offload_optimizer is \"disk\"");
         assertMistake(train("--steps", "0"), "steps is 0; it must be from 1");
         assertMistake(train("--steps", "many"), "Invalid value for option '--steps'");
