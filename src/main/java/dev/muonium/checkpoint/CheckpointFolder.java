@@ -27,6 +27,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -52,13 +54,18 @@ public final class CheckpointFolder implements AutoCloseable {
     private static final String REPLACED = ".replaced-";
     private static final String REMOVED = ".removed-";
 
+    /** Folders that this process has open: closing any channel of a lock file would give the whole process's lock back. */
+    private static final Set<Path> OPEN = ConcurrentHashMap.newKeySet();
+
     private final Path folder;
+    private final Path real;
     private final int keep;
     private final FileChannel lockFile;
     private final FileLock lock;
 
-    private CheckpointFolder(Path folder, int keep, FileChannel lockFile, FileLock lock) {
+    private CheckpointFolder(Path folder, Path real, int keep, FileChannel lockFile, FileLock lock) {
         this.folder = folder;
+        this.real = real;
         this.keep = keep;
         this.lockFile = lockFile;
         this.lock = lock;
@@ -96,29 +103,41 @@ public final class CheckpointFolder implements AutoCloseable {
             throw new IllegalArgumentException(
                     "the number of checkpoints to keep is " + keep + "; it must be at least 1");
         }
-        FileChannel file = null;
+        Path real;
         try {
             Files.createDirectories(folder);
+            real = folder.toRealPath();
+        } catch (IOException e) {
+            throw unusable(folder, e);
+        }
+        if (!OPEN.add(real)) {
+            throw inUse(folder);
+        }
+        FileChannel file = null;
+        try {
             file = FileChannel.open(folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
             FileLock lock = file.tryLock();
             if (lock == null) {
                 throw inUse(folder);
             }
-            CheckpointFolder opened = new CheckpointFolder(folder, keep, file, lock);
+            CheckpointFolder opened = new CheckpointFolder(folder, real, keep, file, lock);
             opened.clean();
             return opened;
-        } catch (OverlappingFileLockException e) {
+        } catch (CheckpointException | OverlappingFileLockException e) {
             closeQuietly(file);
+            OPEN.remove(real);
             throw inUse(folder);
-        } catch (CheckpointException e) {
-            closeQuietly(file);
-            throw e;
         } catch (IOException e) {
             closeQuietly(file);
-            String reason =
-                    Files.exists(folder) && !Files.isDirectory(folder) ? "it is not a folder" : Safetensors.reason(e);
-            throw new CheckpointException("checkpoints cannot be saved to '" + folder + "': " + reason, e);
+            OPEN.remove(real);
+            throw unusable(folder, e);
         }
+    }
+
+    private static CheckpointException unusable(Path folder, IOException e) {
+        String reason =
+                Files.exists(folder) && !Files.isDirectory(folder) ? "it is not a folder" : Safetensors.reason(e);
+        return new CheckpointException("checkpoints cannot be saved to '" + folder + "': " + reason, e);
     }
 
     private static CheckpointException inUse(Path folder) {
@@ -206,7 +225,14 @@ public final class CheckpointFolder implements AutoCloseable {
             delete(replaced);
             Files.move(target, replaced, StandardCopyOption.ATOMIC_MOVE);
         }
-        Files.move(finished, target, StandardCopyOption.ATOMIC_MOVE);
+        try {
+            Files.move(finished, target, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            if (there) {
+                Files.move(replaced, target, StandardCopyOption.ATOMIC_MOVE);
+            }
+            throw e;
+        }
         if (there) {
             deleteQuietly(replaced);
         }
@@ -222,9 +248,13 @@ public final class CheckpointFolder implements AutoCloseable {
         }
     }
 
-    /** Keeps the checkpoint that was just saved, and the newest others. */
+    /**
+     * Keeps the checkpoint that was just saved, and the newest before it. One of a later step was skipped as damaged, or is of another run: it is
+     * the first to go.
+     */
     private void prune(Path saved) {
-        List<Path> all = steps(folder);
+        List<Path> all = new ArrayList<>(steps(folder));
+        all.sort(Comparator.comparing((Path step) -> stepOf(step) > stepOf(saved)));
         int kept = 1;
         for (Path each : all) {
             if (each.getFileName().equals(saved.getFileName())) {
@@ -350,6 +380,9 @@ public final class CheckpointFolder implements AutoCloseable {
     /** Gives the lock back. A second call does nothing. */
     @Override
     public synchronized void close() {
-        closeQuietly(lockFile);
+        if (lockFile.isOpen()) {
+            closeQuietly(lockFile);
+            OPEN.remove(real);
+        }
     }
 }

@@ -1,5 +1,6 @@
 package dev.muonium.checkpoint;
 
+import dev.muonium.MuoniumException;
 import dev.muonium.device.Device;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -66,7 +67,13 @@ public final class CheckpointSaver implements AutoCloseable {
             write(step, values, live);
             return;
         }
-        List<CheckpointPart> copied = copied(live);
+        List<CheckpointPart> copied;
+        try {
+            copied = copied(live);
+        } catch (MuoniumException e) {
+            failed(new CheckpointException("the checkpoint of step " + step + " was not saved: " + e.getMessage(), e));
+            return;
+        }
         writer = Thread.ofPlatform().name("muonium-checkpoint").daemon(false).start(() -> write(step, values, copied));
     }
 
@@ -75,9 +82,15 @@ public final class CheckpointSaver implements AutoCloseable {
             failure = null;
             folder.save(step, values, parts);
         } catch (CheckpointException e) {
-            failure = e;
-            LOG.warn("{}", e.getMessage());
+            failed(e);
+        } catch (RuntimeException | OutOfMemoryError e) {
+            failed(new CheckpointException("the checkpoint of step " + step + " was not saved: " + e, e));
         }
+    }
+
+    private void failed(CheckpointException e) {
+        failure = e;
+        LOG.warn("{}", e.getMessage());
     }
 
     private List<CheckpointPart> copied(List<CheckpointPart> live) {

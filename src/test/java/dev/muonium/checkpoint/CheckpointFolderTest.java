@@ -71,6 +71,18 @@ class CheckpointFolderTest {
         assertEquals(List.of("step-00000006"), names());
     }
 
+    @Test
+    void damagedOnesOfLaterStepsAreTheFirstToGo() throws IOException {
+        save(5, 3, 8, 9);
+        for (String damaged : List.of("step-00000008", "step-00000009")) {
+            Files.writeString(run.resolve(damaged).resolve("manifest.json"), "damaged");
+        }
+        save(3, 4);
+        assertEquals(List.of("step-00000009", "step-00000004", "step-00000003"), names());
+        save(3, 5);
+        assertEquals(List.of("step-00000005", "step-00000004", "step-00000003"), names());
+    }
+
     /** After a resume from an older one, newer ones may be left of the run before. */
     @Test
     void whatWasJustSavedIsNeverRemoved() {
@@ -186,9 +198,11 @@ class CheckpointFolderTest {
                 .start();
         try {
             other.inputReader().readLine();
-            String message = assertThrows(CheckpointException.class, () -> CheckpointFolder.open(run, 3))
-                    .getMessage();
-            assertTrue(message.contains("by another process or trainer"), message);
+            for (int attempt = 0; attempt < 2; attempt++) {
+                String message = assertThrows(CheckpointException.class, () -> CheckpointFolder.open(run, 3))
+                        .getMessage();
+                assertTrue(message.contains("by another process or trainer"), message);
+            }
         } finally {
             other.destroyForcibly().waitFor();
         }
