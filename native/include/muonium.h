@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 /* Raised with every change that an existing binary caller could notice; checked by Java when it loads the library. */
-#define MU_ABI_VERSION 2
+#define MU_ABI_VERSION 3
 
 typedef enum mu_status {
   MU_OK = 0,
@@ -345,6 +345,59 @@ MU_API mu_status mu_symmetric_product(const mu_context* context, mu_type type, i
 MU_API mu_status mu_scale_many(const mu_context* context, const float* alpha, int64_t alpha_stride, const void* x,
                                int64_t x_stride, void* out, int64_t out_stride, mu_type type, int64_t elements,
                                int64_t count);
+
+/* --- products of packed matrices, on the CPU ------------------------------------------------------------------ */
+
+/*
+ * Panels: a bf16 matrix of rows x depth as the CPU's products read it, of either operand. Rows stand together in panels of
+ * MU_PANEL_ROWS, the last filled up; the depth is filled up to a multiple of MU_PANEL_DEPTH. In a panel, the pairs
+ * (x[r][2d], x[r][2d + 1]) of its rows stand side by side, the pairs of the next d after them: entry (r, d) is element
+ *   (r / 48) * 48 * depth' + ((d / 2) * 48 + r % 48) * 2 + d % 2,   depth' = depth rounded up.
+ * What fills up is written as 0 and never becomes part of a result. A matrix of panels takes mu_panel_elements elements.
+ */
+#define MU_PANEL_ROWS 48
+#define MU_PANEL_DEPTH 16
+
+MU_API int64_t mu_panel_elements(int64_t rows, int64_t depth);
+
+/*
+ * panels, transposed <- factor * x in panels: bf16 x as rows x cols, and its transpose as cols x rows; either may be NULL. Of
+ * x the rows [row_begin, row_end); row_begin is a multiple of MU_PANEL_ROWS, row_end too unless it is rows.
+ */
+MU_API mu_status mu_pack_panels(const mu_context* context, float factor, const void* x, int64_t x_ld, int64_t rows,
+                                int64_t cols, void* panels, void* transposed, int64_t row_begin, int64_t row_end);
+
+/*
+ * C <- c0 I + c1 D + c2 A B^T for A of rows x depth and B of cols x depth. With symmetric = 1, rows is cols, the caller
+ * knows C to be symmetric, and the part below its diagonal blocks of MU_PANEL_ROWS is the mirror of what is computed. c1 is not
+ * used where d is NULL; D is symmetric, in panels. Products are summed in FP32 in the order of the depth, and C is
+ * rounded once, to nearest even. C goes to any of three places; those that are NULL are left out. None may overlap an operand.
+ */
+typedef struct mu_panel_product {
+  const void* a;
+  const void* b;
+  const void* d;       /* rows x cols in panels, or NULL */
+  void* c;             /* C in panels */
+  void* c_transposed;  /* the transpose of C in panels; with symmetric = 1 it is not used */
+  void* c_dense;       /* C as bf16 by rows, c_ld apart; NULL with symmetric = 1 */
+  int64_t c_ld;
+  int64_t rows;
+  int64_t cols;
+  int64_t depth;
+  float c0;
+  float c1;
+  float c2;
+  int32_t symmetric;
+} mu_panel_product;
+
+/*
+ * The part of C in the rows [row_begin, row_end) and the columns [col_begin, col_end); with symmetric = 1, of that what lies
+ * in or above the diagonal blocks, and its mirror. Borders are multiples of MU_PANEL_ROWS, or the matrix's end. Bits do not depend
+ * on how C is cut. With AVX512_BF16 subnormal inputs count as 0, as that instruction has it. CUDA is MU_UNSUPPORTED, here and
+ * for mu_pack_panels: it has mu_symmetric_product.
+ */
+MU_API mu_status mu_multiply_panels(const mu_context* context, const mu_panel_product* product, int64_t row_begin,
+                                    int64_t row_end, int64_t col_begin, int64_t col_end);
 
 /* --- neural network ------------------------------------------------------------------------------------------ */
 

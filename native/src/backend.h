@@ -41,6 +41,8 @@
   X(newton_schulz_begin)     \
   X(symmetric_product)       \
   X(scale_many)              \
+  X(pack_panels)             \
+  X(multiply_panels)         \
   X(attention)               \
   X(attention_backward)
 
