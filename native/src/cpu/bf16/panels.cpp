@@ -197,7 +197,7 @@ template <int kCount>
       store_rows(sums, z, Product::at(words(of.c), product.c_panel, row, at));
     }
     if (of.symmetric != 0) {
-      if (row / kPanelRows != col / kPanelRows) {
+      if (at >= row + kRows) {
         store_columns(sums, z, Product::at(words(of.c), product.c_panel, at, row));
       }
     } else if (of.c_transposed != nullptr) {
@@ -239,29 +239,58 @@ template <int kCount>
   store<kCount>(product, sums, row, col);
 }
 
-/* A panel of A by one of B. */
-template <int kCount>
+/* Registers that hold the columns [col, cols), at most those of a panel. */
+inline int64_t registers_of(int64_t col, int64_t cols) {
+  const int64_t count = rounded_up(cols - col, kLanes) / kLanes;
+  return count < kRegisters ? count : kRegisters;
+}
+
+/* Eight rows by what is left of the panel from `col` on. */
+inline void eight_rows(const Product& product, int64_t row, int64_t col, int64_t from, int64_t to,
+                       float (&aside)[kRows][kRegisters][kLanes]) {
+  const int64_t end = rounded_up(col + 1, kPanelRows);
+  switch (registers_of(col, end < product.of.cols ? end : product.of.cols)) {
+    case 3:
+      return eight_rows<3>(product, row, col, from, to, aside);
+    case 2:
+      return eight_rows<2>(product, row, col, from, to, aside);
+    default:
+      return eight_rows<1>(product, row, col, from, to, aside);
+  }
+}
+
+/* The lower triangles of the squares of 16 on the diagonal, of which more than the upper ones were computed. */
+void mirror_squares(const Product& product, int64_t begin) {
+  uint16_t* c = static_cast<uint16_t*>(product.of.c);
+  const auto at = [&](int64_t row, int64_t col) -> uint16_t& {
+    return c[2 * (Product::at(words(product.of.c), product.c_panel, row, col) - words(product.of.c)) + col % 2];
+  };
+  for (int64_t square = begin; square < begin + kPanelRows && square < product.of.rows; square += kLanes) {
+    const int64_t end = square + kLanes < product.of.rows ? square + kLanes : product.of.rows;
+    for (int64_t i = square; i < end; ++i) {
+      for (int64_t j = square; j < i; ++j) {
+        at(i, j) = at(j, i);
+      }
+    }
+  }
+}
+
+/* A panel of A by one of B. On the diagonal of a symmetric C, of each eight rows what is not below their square of 16. */
 void panel_by_panel(const Product& product, int64_t row, int64_t col) {
   Aside aside;
+  const bool diagonal = product.of.symmetric != 0 && row == col;
   const int64_t rows = product.of.rows - row < kPanelRows ? product.of.rows - row : kPanelRows;
   int64_t from = 0;
   do {
     const int64_t to = product.pairs - from > kPairsAtATime ? from + kPairsAtATime : product.pairs;
     for (int64_t r = 0; r < rows; r += kRows) {
-      eight_rows<kCount>(product, row + r, col, from, to, aside.value[r / kRows]);
+      const int64_t first = diagonal ? r / kLanes * kLanes : 0;
+      eight_rows(product, row + r, col + first, from, to, aside.value[r / kRows]);
     }
     from = to;
   } while (from < product.pairs);
-}
-
-void panel_by_panel(const Product& product, int64_t row, int64_t col) {
-  const int64_t cols = product.of.cols - col;
-  if (cols > 2 * kLanes) {
-    panel_by_panel<3>(product, row, col);
-  } else if (cols > kLanes) {
-    panel_by_panel<2>(product, row, col);
-  } else {
-    panel_by_panel<1>(product, row, col);
+  if (diagonal) {
+    mirror_squares(product, row);
   }
 }
 

@@ -137,6 +137,34 @@ public interface Kernels {
             long begin,
             long end);
 
+    /**
+     * {@code panels, transposed ← factor·x} in panels: a dense bf16 matrix, and its transpose, as {@link PanelProduct} reads them.
+     *
+     * @param x {@code rows × cols}
+     * @param panels {@link PanelProduct#elements elements(rows, cols)} of bf16
+     * @param transposed {@link PanelProduct#elements elements(cols, rows)} of bf16
+     * @param rowBegin a multiple of {@link PanelProduct#ROWS}
+     * @param rowEnd a multiple of {@link PanelProduct#ROWS}, or {@code rows}
+     * @throws dev.muonium.NativeException on a GPU, which has no panels
+     */
+    void packPanels(
+            float factor,
+            MemorySegment x,
+            long rows,
+            long cols,
+            MemorySegment panels,
+            MemorySegment transposed,
+            long rowBegin,
+            long rowEnd);
+
+    /**
+     * Computes the rows {@code [rowBegin, rowEnd)} and columns {@code [colBegin, colEnd)} of a product; borders are multiples of
+     * {@link PanelProduct#ROWS} or the end, and do not show in the result.
+     *
+     * @throws dev.muonium.NativeException on a GPU, which has no panels
+     */
+    void multiplyPanels(PanelProduct product, long rowBegin, long rowEnd, long colBegin, long colEnd);
+
     /** Off-heap {@code mu_rounding}: made once per parameter, set before a step. Closed by its maker. */
     Rounding newRounding();
 

@@ -170,6 +170,30 @@ final class NativeKernels implements Kernels {
     }
 
     @Override
+    public void packPanels(
+            float factor,
+            MemorySegment x,
+            long rows,
+            long cols,
+            MemorySegment panels,
+            MemorySegment transposed,
+            long rowBegin,
+            long rowEnd) {
+        memory.requireReadable("x", x, ElementType.BF16, extent(cols, cols, rowEnd));
+        memory.requireWritable("panels", panels, ElementType.BF16, PanelProduct.elements(rows, cols));
+        memory.requireWritable("transposed", transposed, ElementType.BF16, PanelProduct.elements(cols, rows));
+        context.check(
+                Muonium.mu_pack_panels(
+                        context.handle(), factor, x, cols, rows, cols, panels, transposed, rowBegin, rowEnd),
+                "mu_pack_panels");
+    }
+
+    @Override
+    public void multiplyPanels(PanelProduct product, long rowBegin, long rowEnd, long colBegin, long colEnd) {
+        context.check(product.run(context.handle(), rowBegin, rowEnd, colBegin, colEnd), "mu_multiply_panels");
+    }
+
+    @Override
     public double muonMomentum(
             BlockFormat format,
             int block,

@@ -5,8 +5,6 @@ import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Segments;
 import dev.muonium.memory.Shape;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
-import java.util.List;
 
 /**
  * A Newton-Schulz iteration for one shape, bound to its workspace: a list of stages, each cut into tasks. Whoever runs it either
@@ -36,18 +34,17 @@ public final class Iteration {
     private final Normalized[] firstStep;
     private final Stage[] stages;
 
-    private Iteration(Binder binder) {
-        this.spec = binder.spec;
-        this.precision = binder.precision;
-        this.way = binder.way;
-        this.rows = binder.rows;
-        this.cols = binder.cols;
-        this.input = binder.x;
-        binder.bind();
-        this.output = binder.x;
-        this.rescale = binder.rescale;
-        this.firstStep = binder.firstStep.toArray(Normalized[]::new);
-        this.stages = binder.stages.toArray(Stage[]::new);
+    private Iteration(NewtonSchulz spec, Way way, ElementType precision, long rows, long cols, Evaluation<?> evaluation) {
+        this.spec = spec;
+        this.precision = precision;
+        this.way = way;
+        this.rows = rows;
+        this.cols = cols;
+        this.input = evaluation.input();
+        this.output = evaluation.output();
+        this.rescale = evaluation.rescale();
+        this.firstStep = evaluation.firstStep();
+        this.stages = evaluation.stages();
     }
 
     /**
@@ -62,13 +59,11 @@ public final class Iteration {
     /** The same for iterates of a precision, F32 or BF16. */
     public static long workspaceBytes(NewtonSchulz spec, ElementType precision, long rows, long cols) {
         Shape.of(rows, cols);
-        long n = Math.min(rows, cols);
-        int count = squareMatrices(spec.wayFor(rows, cols, precision));
+        Way way = spec.wayFor(rows, cols, precision);
         try {
-            long squares = Math.multiplyExact(count, matrixBytes(n, n, precision));
-            long scratch = precision == ElementType.F32 ? 0 : matrixBytes(n, n, ElementType.F32);
-            long xs = Math.multiplyExact(2, matrixBytes(rows, cols, precision));
-            return Math.addExact(xs, Math.addExact(squares, scratch));
+            return precision == ElementType.BF16
+                    ? PanelEvaluation.workspaceBytes(spec, rows, cols, way)
+                    : DenseEvaluation.workspaceBytes(rows, cols, way);
         } catch (ArithmeticException e) {
             throw new IllegalArgumentException(
                     "the workspace of a Newton-Schulz iteration for " + rows + "×" + cols
@@ -77,15 +72,7 @@ public final class Iteration {
         }
     }
 
-    private static long matrixBytes(long rows, long cols, ElementType type) {
-        return aligned(Math.multiplyExact(Math.multiplyExact(rows, cols), type.byteSize()));
-    }
-
-    private static int squareMatrices(Way way) {
-        return way instanceof Way.Gram ? 4 : 2;
-    }
-
-    private static long aligned(long bytes) {
+    static long aligned(long bytes) {
         return Math.addExact(bytes, ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
@@ -104,7 +91,12 @@ public final class Iteration {
                 workspace,
                 ElementType.F32,
                 needed / ElementType.F32.byteSize());
-        return new Iteration(new Binder(spec, device, rows, cols, workspace));
+        ElementType precision = spec.precisionOn(device);
+        Way way = spec.wayFor(rows, cols, precision);
+        Evaluation<?> evaluation = precision == ElementType.BF16
+                ? new PanelEvaluation(spec, device.kernels(), rows, cols, way, workspace)
+                : new DenseEvaluation(spec, device, rows, cols, way, workspace);
+        return new Iteration(spec, way, precision, rows, cols, evaluation);
     }
 
     /** Where U goes, {@code rows × cols} and dense, before {@link #begin}. */
@@ -179,173 +171,6 @@ public final class Iteration {
             for (int task = 0; task < tasks; task++) {
                 stage.run(task, worker);
             }
-        }
-    }
-
-    /** Lays out the workspace and strings the stages together. */
-    private static final class Binder {
-        private final NewtonSchulz spec;
-        private final Device device;
-        private final ElementType precision;
-        private final Way way;
-        private final long rows;
-        private final long cols;
-        private final long n;
-        private final boolean tall;
-        private final MemorySegment workspace;
-        private final Matrix[] squares;
-        private final Matrix scratch;
-        private final RescaleStage rescale;
-        private final List<Stage> stages = new ArrayList<>();
-        private final List<Normalized> firstStep = new ArrayList<>();
-        private long used;
-        private Matrix x;
-        private Matrix spare;
-
-        Binder(NewtonSchulz spec, Device device, long rows, long cols, MemorySegment workspace) {
-            this.spec = spec;
-            this.device = device;
-            this.precision = spec.precisionOn(device);
-            this.way = spec.wayFor(rows, cols, precision);
-            this.rows = rows;
-            this.cols = cols;
-            this.n = Math.min(rows, cols);
-            this.tall = rows > cols;
-            this.workspace = workspace;
-            this.x = take(precision, rows, cols);
-            this.spare = take(precision, rows, cols);
-            this.squares = new Matrix[squareMatrices(way)];
-            for (int i = 0; i < squares.length; i++) {
-                squares[i] = take(precision, n, n);
-            }
-            // In FP32 the square is gathered where the polynomial goes.
-            this.scratch = precision == ElementType.F32 ? squares[1] : take(ElementType.F32, n, n);
-            this.rescale = new RescaleStage(device.kernels(), x);
-        }
-
-        private Matrix take(ElementType type, long matrixRows, long matrixCols) {
-            long bytes = matrixRows * matrixCols * type.byteSize();
-            Matrix matrix = new Matrix(workspace.asSlice(used, bytes), type, matrixRows, matrixCols);
-            used += aligned(bytes);
-            return matrix;
-        }
-
-        void bind() {
-            stages.add(rescale);
-            switch (way) {
-                case Way.Plain plain -> stepByStep(false);
-                case Way.Symmetric symmetric -> stepByStep(true);
-                case Way.Gram gram -> gram(gram.restartAfter());
-            }
-        }
-
-        /**
-         * In BF16 the multiple of the identity becomes part of P: that saves a pass over X, and where {@code b·A} and {@code a·I}
-         * nearly cancel, their sum has the smaller rounding error. In FP32 it stays apart, which keeps the noise in the null space of a
-         * rank-deficient X below 1e-5.
-         */
-        private void stepByStep(boolean upper) {
-            Matrix a = squares[0];
-            Matrix p = squares[1];
-            boolean isFirst = true;
-            for (Coefficients coefficients : spec.schedule().steps()) {
-                boolean withIdentity = precision == ElementType.BF16;
-                gramMatrix(a, upper);
-                polynomial(coefficients, a, p, withIdentity, upper, isFirst);
-                if (withIdentity) {
-                    applyToX(p);
-                } else {
-                    applyToX(coefficients.a(), p, isFirst);
-                }
-                isFirst = false;
-            }
-        }
-
-        private void gram(int restartAfter) {
-            Matrix r = squares[0];
-            Matrix z = squares[1];
-            Matrix q = squares[2];
-            Matrix t = squares[3];
-            List<Coefficients> steps = spec.schedule().steps();
-            for (int begin = 0; begin < steps.size(); begin += restartAfter) {
-                int end = Math.min(begin + restartAfter, steps.size());
-                gramMatrix(r, true);
-                for (int step = begin; step < end; step++) {
-                    polynomial(steps.get(step), r, z, true, true, step == 0);
-                    if (step + 1 < end) {
-                        symmetricProduct(r, z, t);
-                        symmetricProduct(t, z, r);
-                    }
-                    Matrix product;
-                    if (step == begin) {
-                        product = z; // Q = I until here
-                        z = q;
-                    } else {
-                        symmetricProduct(q, z, t);
-                        product = t;
-                        t = q;
-                    }
-                    q = product;
-                }
-                applyToX(q);
-            }
-        }
-
-        /** {@code X·Xᵀ}, or {@code Xᵀ·X} of a tall X. */
-        private void gramMatrix(Matrix out, boolean upper) {
-            stages.add(ProductStage.square(device, x, tall, x, !tall, out, upper));
-            mirror(out, upper);
-        }
-
-        private void polynomial(
-                Coefficients coefficients, Matrix a, Matrix p, boolean withIdentity, boolean upper, boolean isFirst) {
-            Matrix square = precision == ElementType.F32 ? p : scratch;
-            PolynomialStage stage = new PolynomialStage(device, coefficients, a, square, p, withIdentity, upper);
-            if (isFirst) {
-                firstStep.add(stage);
-            }
-            stages.add(stage);
-            mirror(p, upper);
-        }
-
-        /** Of two polynomials of one symmetric matrix, so that the product is symmetric. */
-        private void symmetricProduct(Matrix left, Matrix right, Matrix out) {
-            stages.add(ProductStage.square(device, left, false, right, false, out, true));
-            mirror(out, true);
-        }
-
-        private void mirror(Matrix out, boolean upper) {
-            if (upper) {
-                stages.add(new MirrorStage(device.kernels(), out));
-            }
-        }
-
-        /** {@code X ← P·X}, or {@code X·P} for a tall X. */
-        private void applyToX(Matrix p) {
-            stages.add(productWithX(p, false));
-            swapX();
-        }
-
-        /** {@code X ← alpha·X + P·X}, or {@code alpha·X + X·P} for a tall X. */
-        private void applyToX(double alpha, Matrix p, boolean isFirst) {
-            SumStage stage = new SumStage(device.kernels(), alpha, x, productWithX(p, true));
-            if (isFirst) {
-                firstStep.add(stage);
-            }
-            stages.add(stage);
-            swapX();
-        }
-
-        private ProductStage productWithX(Matrix p, boolean accumulate) {
-            return tall
-                    ? ProductStage.fromRight(device, x, p, spare, accumulate)
-                    : ProductStage.fromLeft(device, p, x, spare, accumulate);
-        }
-
-        private void swapX() {
-            Matrix updated = spare;
-            spare = x;
-            x = updated;
         }
     }
 }

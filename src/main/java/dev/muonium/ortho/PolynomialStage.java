@@ -2,15 +2,10 @@ package dev.muonium.ortho;
 
 import dev.muonium.device.Device;
 import dev.muonium.device.Kernels;
-import dev.muonium.memory.Bf16;
-import dev.muonium.memory.ElementType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/**
- * {@code P ← b·A + c·A²}, or {@code P ← a·I + b·A + c·A²}, for a symmetric A. The square goes through FP32, so that P is rounded
- * once.
- */
+/** {@code P ← b·A + c·A²}, or {@code P ← a·I + b·A + c·A²}, for a symmetric A in FP32. The square is gathered where P goes. */
 final class PolynomialStage implements Stage, Normalized {
     private final Kernels kernels;
     private final Coefficients coefficients;
@@ -20,14 +15,12 @@ final class PolynomialStage implements Stage, Normalized {
     private final boolean withIdentity;
     private final boolean upper;
     private final MemorySegment[] aParts;
-    private final MemorySegment[] squareParts;
     private final MemorySegment[] pParts;
     private float identity;
     private float b;
     private float c;
 
     /**
-     * @param scratch FP32, where the square goes; may be P if that is FP32
      * @param withIdentity whether P has the term {@code a·I}
      * @param upper whether only the upper triangle (by panels) is computed
      */
@@ -35,19 +28,17 @@ final class PolynomialStage implements Stage, Normalized {
             Device device,
             Coefficients coefficients,
             Matrix a,
-            Matrix scratch,
             Matrix p,
             boolean withIdentity,
             boolean upper) {
         this.kernels = device.kernels();
         this.coefficients = coefficients;
-        this.square = ProductStage.square(device, a, false, a, false, scratch, upper);
+        this.square = ProductStage.square(device, a, false, a, false, p, upper);
         this.a = a;
         this.p = p;
         this.withIdentity = withIdentity;
         this.upper = upper;
         this.aParts = parts(a);
-        this.squareParts = parts(scratch);
         this.pParts = parts(p);
         factor(1);
     }
@@ -79,8 +70,8 @@ final class PolynomialStage implements Stage, Normalized {
         long n = a.cols();
         kernels.axpby(
                 c,
-                squareParts[task],
-                square.result().type(),
+                pParts[task],
+                p.type(),
                 n,
                 b,
                 aParts[task],
@@ -100,15 +91,8 @@ final class PolynomialStage implements Stage, Normalized {
         }
     }
 
-    /** From the FP32 square where P is BF16, so that the diagonal, too, is rounded once. */
     private void addIdentity(int task, long index) {
         MemorySegment part = pParts[task];
-        if (p.type() == ElementType.F32) {
-            part.setAtIndex(ValueLayout.JAVA_FLOAT, index, part.getAtIndex(ValueLayout.JAVA_FLOAT, index) + identity);
-        } else {
-            float squared = squareParts[task].getAtIndex(ValueLayout.JAVA_FLOAT, index);
-            float value = Bf16.toFloat(aParts[task].getAtIndex(ValueLayout.JAVA_SHORT, index));
-            part.setAtIndex(ValueLayout.JAVA_SHORT, index, Bf16.fromFloat(c * squared + b * value + identity));
-        }
+        part.setAtIndex(ValueLayout.JAVA_FLOAT, index, part.getAtIndex(ValueLayout.JAVA_FLOAT, index) + identity);
     }
 }

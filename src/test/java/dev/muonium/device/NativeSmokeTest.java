@@ -11,7 +11,9 @@ import dev.muonium.bindings.mu.mu_adamw_params;
 import dev.muonium.bindings.mu.mu_gradient;
 import dev.muonium.bindings.mu.mu_muon_item;
 import dev.muonium.bindings.mu.mu_newton_schulz_start;
+import dev.muonium.bindings.mu.mu_panel_product;
 import dev.muonium.bindings.mu.mu_step;
+import dev.muonium.memory.Bf16;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -326,6 +328,28 @@ final class NativeSmokeTest {
                     context, MU_F32(), 0, 2, 1, a, 1, 2, a, 1, 2, NULL, 2, 4, c, 2, 4, floats(1, 0, 1), 0, 1));
             assertFloats(c, 2, 2, 2, 5);
         });
+        all.put("mu_panel_elements", () -> assertEquals(48 * 16, mu_panel_elements(1, 1)));
+        all.put("mu_pack_panels", () -> {
+            MemorySegment panels = arena.allocate(2 * 48 * 16, 4);
+            ok(mu_pack_panels(context, 2, halves(1, 3), 2, 1, 2, panels, NULL, 0, 1));
+            assertHalves(panels, 2, 6);
+        });
+        all.put("mu_multiply_panels", () -> {
+            MemorySegment operand = arena.allocate(2 * 48 * 16, 4);
+            ok(mu_pack_panels(context, 1, halves(1, 3), 2, 1, 2, operand, NULL, 0, 1));
+            MemorySegment product = mu_panel_product.allocate(arena);
+            MemorySegment c = halves(0);
+            mu_panel_product.a(product, operand);
+            mu_panel_product.b(product, operand);
+            mu_panel_product.c_dense(product, c);
+            mu_panel_product.c_ld(product, 1);
+            mu_panel_product.rows(product, 1);
+            mu_panel_product.cols(product, 1);
+            mu_panel_product.depth(product, 2);
+            mu_panel_product.c2(product, 0.5f);
+            ok(mu_multiply_panels(context, product, 0, 1, 0, 1));
+            assertHalves(c, 5);
+        });
         all.put("mu_scale_many", () -> {
             MemorySegment x = floats(1, 2);
             ok(mu_scale_many(context, floats(2), 0, x, 2, x, 2, MU_F32(), 2, 1));
@@ -482,6 +506,20 @@ final class NativeSmokeTest {
 
     private MemorySegment floats(float... values) {
         return arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
+    }
+
+    private MemorySegment halves(float... values) {
+        MemorySegment halves = arena.allocate(ValueLayout.JAVA_SHORT, values.length);
+        for (int i = 0; i < values.length; i++) {
+            halves.setAtIndex(ValueLayout.JAVA_SHORT, i, Bf16.fromFloat(values[i]));
+        }
+        return halves;
+    }
+
+    private static void assertHalves(MemorySegment actual, float... expected) {
+        for (int i = 0; i < expected.length; i++) {
+            assertEquals(expected[i], Bf16.toFloat(actual.getAtIndex(ValueLayout.JAVA_SHORT, i)), "element " + i);
+        }
     }
 
     /** 0, 1, 2, ... */
