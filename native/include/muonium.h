@@ -353,7 +353,8 @@ MU_API mu_status mu_scale_many(const mu_context* context, const float* alpha, in
  * MU_PANEL_ROWS, the last filled up; the depth is filled up to a multiple of MU_PANEL_DEPTH. In a panel, the pairs
  * (x[r][2d], x[r][2d + 1]) of its rows stand side by side, the pairs of the next d after them: entry (r, d) is element
  *   (r / 48) * 48 * depth' + ((d / 2) * 48 + r % 48) * 2 + d % 2,   depth' = depth rounded up.
- * What fills up is written as 0 and never becomes part of a result. A matrix of panels takes mu_panel_elements elements.
+ * What fills up is written as 0, so that sums over a whole matrix of panels are those of the matrix; products do not depend on what
+ * fills up rows. A matrix of panels takes mu_panel_elements elements.
  */
 #define MU_PANEL_ROWS 48
 #define MU_PANEL_DEPTH 16
@@ -372,6 +373,8 @@ MU_API mu_status mu_pack_panels(const mu_context* context, float factor, const v
  * knows C to be symmetric, and the part below its diagonal blocks of MU_PANEL_ROWS is the mirror of what is computed. c1 is not
  * used where d is NULL; D is symmetric, in panels. Products are summed in FP32 in the order of the depth, and C is
  * rounded once, to nearest even. C goes to any of three places; those that are NULL are left out. None may overlap an operand.
+ * With symmetric = 1 there may be a second result from the same sums, W <- w0 I + w1 D + w2 A B^T: the square of A and
+ * a polynomial of it, which a polynomial of degree 4 is the product of.
  */
 typedef struct mu_panel_product {
   const void* a;
@@ -380,6 +383,7 @@ typedef struct mu_panel_product {
   void* c;             /* C in panels */
   void* c_transposed;  /* the transpose of C in panels; with symmetric = 1 it is not used */
   void* c_dense;       /* C as bf16 by rows, c_ld apart; NULL with symmetric = 1 */
+  void* w;             /* W in panels; NULL with symmetric = 0 */
   int64_t c_ld;
   int64_t rows;
   int64_t cols;
@@ -387,7 +391,11 @@ typedef struct mu_panel_product {
   float c0;
   float c1;
   float c2;
+  float w0;
+  float w1;
+  float w2;
   int32_t symmetric;
+  int32_t reserved;
 } mu_panel_product;
 
 /*

@@ -135,10 +135,12 @@ mu_panel_product product_of(const Shape& is, const Panels& a, const Panels& b) {
   return product;
 }
 
-/* What an odd depth is filled up with is multiplied by the next product, and must be 0. */
+/* What fills up is 0: an odd depth's is multiplied by the next product, all of it is part of sums over the panels. */
 void check_filling(const Panels& panels, int64_t rows, int64_t depth) {
-  for (int64_t i = 0; i < rows && depth % 2 != 0; ++i) {
-    CHECK_EQUAL(panels[index_of(depth, i, depth)], 0);
+  for (int64_t i = 0; i < rounded_up(rows, MU_PANEL_ROWS); ++i) {
+    for (int64_t j = i < rows ? depth : 0; j < rounded_up(depth, MU_PANEL_DEPTH); ++j) {
+      CHECK_EQUAL(panels[index_of(depth, i, j)] & 0x7fff, 0);
+    }
   }
 }
 
@@ -229,8 +231,14 @@ MU_TEST(panels, symmetric_polynomials) {
       const Dense a = symmetric(n, 3);
       const Panels operand = packed(a);
       Places places(is);
+      Panels second(elements(n, n));
+      std::fill_n(second.data(), second.size(), kNanHalf);
       mu_panel_product product = product_of(is, operand, operand);
       product.d = operand.data();
+      product.w = second.data();
+      product.w0 = 0.5f;
+      product.w1 = -0.25f;
+      product.w2 = 1.5f;
       product.c0 = 3.4445f;
       product.c1 = -4.775f;
       product.c2 = 2.0315f;
@@ -241,9 +249,45 @@ MU_TEST(panels, symmetric_polynomials) {
         for (int64_t j = i; j < n; ++j) {
           check_entry(places.c[index_of(n, i, j)], expected(product, a, a, &a, i, j));
           CHECK_EQUAL(places.c[index_of(n, j, i)], places.c[index_of(n, i, j)]);
+          CHECK_EQUAL(second[index_of(n, j, i)], second[index_of(n, i, j)]);
         }
       }
       check_filling(places.c, n, n);
+      check_filling(second, n, n);
+      product.c0 = product.w0, product.c1 = product.w1, product.c2 = product.w2;
+      for (int64_t i = 0; i < n; ++i) {
+        for (int64_t j = i; j < n; ++j) {
+          check_entry(second[index_of(n, i, j)], expected(product, a, a, &a, i, j));
+        }
+      }
+    }
+  });
+}
+
+/* Two polynomials of one symmetric matrix: their product is symmetric but for rounding, and its mirror is exact. */
+MU_TEST(panels, products_of_two_symmetric_matrices_are_symmetric_to_the_bit) {
+  for_each_cpu_tier([](const mu_context* context) {
+    for (const int64_t n : {5, 48, 97, 150}) {
+      const test::Scope scope("n " + std::to_string(n));
+      const Shape is = {n, n, n};
+      const Dense a = symmetric(n, 3);
+      const Dense b = symmetric(n, 4);
+      const Panels left = packed(a);
+      const Panels right = packed(b);
+      Places places(is);
+      mu_panel_product product = product_of(is, left, right);
+      product.c = places.c.data();
+      product.symmetric = 1;
+      for (int64_t begin = 0; begin < n; begin += 96) {
+        const int64_t end = std::min<int64_t>(begin + 96, n);
+        CHECK_EQUAL(mu_multiply_panels(context, &product, begin, end, begin, n), MU_OK);
+      }
+      for (int64_t i = 0; i < n; ++i) {
+        for (int64_t j = i; j < n; ++j) {
+          check_entry(places.c[index_of(n, i, j)], expected(product, a, b, nullptr, i, j));
+          CHECK_EQUAL(places.c[index_of(n, j, i)], places.c[index_of(n, i, j)]);
+        }
+      }
     }
   });
 }
@@ -295,6 +339,8 @@ MU_TEST(panels, wrong_arguments_are_refused) {
     refused([](mu_panel_product& p) { p.depth = int64_t{1} << 62; }, "product->rows * product->depth");
     refused([&](mu_panel_product& p) { p.c = operand.data() == p.a ? const_cast<void*>(p.a) : nullptr; }, "operand");
     refused([](mu_panel_product& p) { p.symmetric = 2; }, "symmetric");
+    refused([&](mu_panel_product& p) { p.w = places.c_transposed.data(); }, "product->w");
+    refused([&](mu_panel_product& p) { p.w = p.c, p.symmetric = 1; }, "product->w");
     refused([](mu_panel_product& p) { p.symmetric = 1, p.cols = 48; }, "square");
     refused([](mu_panel_product& p) { p.c2 = std::numeric_limits<float>::infinity(); }, "product->c2");
     refused([&](mu_panel_product& p) { p.c_dense = places.c_dense.data(), p.c_ld = 49; }, "product->c_ld");

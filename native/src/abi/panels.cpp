@@ -53,6 +53,13 @@ bool product_is_right(const Arguments& check, const mu_panel_product& of) {
                      "product->c_dense is given with product->symmetric 1, which writes panels only") &&
          check.holds(of.d == nullptr || of.rows == of.cols,
                      "product->d is given and product->rows is not product->cols; a symmetric matrix is square") &&
+         optional_pairs(check, of.w, "product->w") &&
+         check.holds(of.w == nullptr || of.symmetric == 1,
+                     "product->w is given with product->symmetric 0; a second result is of symmetric products only") &&
+         check.holds(of.w == nullptr || (of.w != of.a && of.w != of.b && of.w != of.d && of.w != of.c),
+                     "product->w is an operand or product->c; give w an array of its own") &&
+         (of.w == nullptr || (check.finite(of.w0, "product->w0") && check.finite(of.w2, "product->w2") &&
+                              (of.d == nullptr || check.finite(of.w1, "product->w1")))) &&
          (of.c_dense == nullptr || (check.at_least(of.c_ld, of.cols, "product->c_ld", "product->cols") &&
                                     check.extent("product->rows * product->c_ld", of.rows, of.c_ld))) &&
          check.holds(of.c == nullptr || (of.c != of.a && of.c != of.b && of.c != of.d),

@@ -26,11 +26,6 @@ constexpr int64_t kBytesOfA = 384 * 1024;
 
 using Sums = __m512[kRows][kRegisters];
 
-/* Sums of one panel by one panel that are put aside. */
-struct Aside {
-  float value[kPanelRows / kRows][kRows][kRegisters][kLanes];
-};
-
 /* --- multiplying ------------------------------------------------------------------------------------------------- */
 
 template <int kCount>
@@ -135,11 +130,19 @@ inline const uint32_t* words(const void* panels) {
   return static_cast<const uint32_t*>(panels);
 }
 
+/* What a result is of the identity, D and the sums. */
+struct Coefficients {
+  float c0;
+  float c1;
+  float c2;
+};
+
 /* c0 I + c1 D + c2 sums, with zeros beyond the matrix. */
 template <int kCount>
-[[gnu::always_inline]] inline void finish(const Product& product, Sums& sums, int64_t row, int64_t col) {
+[[gnu::always_inline]] inline void finish(const Product& product, const Coefficients& by, Sums& sums, int64_t row,
+                                          int64_t col) {
   const mu_panel_product& of = product.of;
-  const __m512 c2 = _mm512_set1_ps(of.c2);
+  const __m512 c2 = _mm512_set1_ps(by.c2);
 #pragma GCC unroll 3
   for (int z = 0; z < kCount; ++z) {
     if (of.d == nullptr) {
@@ -150,7 +153,7 @@ template <int kCount>
     } else {
       /* D is symmetric: the pairs along the depth of its rows `col` are those along the rows of its columns. */
       const uint32_t* d = Product::at(words(of.d), product.c_panel, col + kLanes * z, row);
-      const __m512 c1 = _mm512_set1_ps(of.c1);
+      const __m512 c1 = _mm512_set1_ps(by.c1);
 #pragma GCC unroll 4
       for (int p = 0; p < kRows / 2; ++p) {
         const __m512i pair = _mm512_loadu_si512(d + p * kPanelRows);
@@ -162,8 +165,8 @@ template <int kCount>
     }
   }
   const int64_t below = row - col; /* of the diagonal, where it crosses these rows: row r has it in column below + r */
-  if (of.c0 != 0.0f && below > -kRows && below < kPanelRows) {
-    const __m512 c0 = _mm512_set1_ps(of.c0);
+  if (by.c0 != 0.0f && below > -kRows && below < kPanelRows) {
+    const __m512 c0 = _mm512_set1_ps(by.c0);
 #pragma GCC unroll 3
     for (int z = 0; z < kCount; ++z) {
 #pragma GCC unroll 8
@@ -187,8 +190,22 @@ template <int kCount>
   }
 }
 
+/* Into the panels of a symmetric matrix: what lies above the square of 16 on the diagonal goes below it as well. */
 template <int kCount>
-[[gnu::always_inline]] inline void store(const Product& product, const Sums& sums, int64_t row, int64_t col) {
+[[gnu::always_inline]] inline void store_symmetric(const Product& product, const Sums& sums, int64_t row, int64_t col,
+                                                   uint32_t* to) {
+#pragma GCC unroll 3
+  for (int z = 0; z < kCount; ++z) {
+    const int64_t at = col + kLanes * z;
+    store_rows(sums, z, Product::at(to, product.c_panel, row, at));
+    if (at >= row + kRows) {
+      store_columns(sums, z, Product::at(to, product.c_panel, at, row));
+    }
+  }
+}
+
+template <int kCount>
+[[gnu::always_inline]] inline void store_all(const Product& product, const Sums& sums, int64_t row, int64_t col) {
   const mu_panel_product& of = product.of;
 #pragma GCC unroll 3
   for (int z = 0; z < kCount; ++z) {
@@ -196,11 +213,7 @@ template <int kCount>
     if (of.c != nullptr) {
       store_rows(sums, z, Product::at(words(of.c), product.c_panel, row, at));
     }
-    if (of.symmetric != 0) {
-      if (at >= row + kRows) {
-        store_columns(sums, z, Product::at(words(of.c), product.c_panel, at, row));
-      }
-    } else if (of.c_transposed != nullptr) {
+    if (of.c_transposed != nullptr) {
       store_columns(sums, z, Product::at(words(of.c_transposed), product.t_panel, at, row));
     }
     if (of.c_dense != nullptr) {
@@ -211,32 +224,68 @@ template <int kCount>
   }
 }
 
-/* Eight rows of A by kCount * 16 of B, for the pairs [from, to) of the depth. */
+using AsideRows = float[kRows][kRegisters][kLanes];
+
 template <int kCount>
-[[gnu::noinline]] void eight_rows(const Product& product, int64_t row, int64_t col, int64_t from, int64_t to,
-                                  float (&aside)[kRows][kRegisters][kLanes]) {
-  Sums sums;
+[[gnu::always_inline]] inline void put_aside(const Sums& sums, AsideRows& aside) {
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 3
     for (int z = 0; z < kCount; ++z) {
-      sums[r][z] = from == 0 ? _mm512_setzero_ps() : _mm512_loadu_ps(aside[r][z]);
+      _mm512_storeu_ps(aside[r][z], sums[r][z]);
     }
   }
-  add_products<kCount>(sums, Product::at(words(product.of.a), product.panel, row, 2 * from),
-                       Product::at(words(product.of.b), product.panel, col, 2 * from), to - from);
-  if (to < product.pairs) {
+}
+
+template <int kCount>
+[[gnu::always_inline]] inline void take_up(Sums& sums, const AsideRows& aside) {
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 3
+    for (int z = 0; z < kCount; ++z) {
+      sums[r][z] = _mm512_loadu_ps(aside[r][z]);
+    }
+  }
+}
+
+/* Eight rows of A by kCount * 16 of B, for the pairs [from, to) of the depth. */
+template <int kCount>
+[[gnu::noinline]] void eight_rows(const Product& product, int64_t row, int64_t col, int64_t from, int64_t to,
+                                  AsideRows& aside) {
+  const mu_panel_product& of = product.of;
+  Sums sums;
+  if (from == 0) {
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 3
       for (int z = 0; z < kCount; ++z) {
-        _mm512_storeu_ps(aside[r][z], sums[r][z]);
+        sums[r][z] = _mm512_setzero_ps();
       }
     }
+  } else {
+    take_up<kCount>(sums, aside);
+  }
+  add_products<kCount>(sums, Product::at(words(of.a), product.panel, row, 2 * from),
+                       Product::at(words(of.b), product.panel, col, 2 * from), to - from);
+  if (to < product.pairs || of.w != nullptr) {
+    put_aside<kCount>(sums, aside);
+  }
+  if (to < product.pairs) {
     return;
   }
-  finish<kCount>(product, sums, row, col);
-  store<kCount>(product, sums, row, col);
+  finish<kCount>(product, {of.c0, of.c1, of.c2}, sums, row, col);
+  if (of.symmetric == 0) {
+    store_all<kCount>(product, sums, row, col);
+    return;
+  }
+  if (of.c != nullptr) {
+    store_symmetric<kCount>(product, sums, row, col, words(of.c));
+  }
+  if (of.w != nullptr) {
+    take_up<kCount>(sums, aside);
+    finish<kCount>(product, {of.w0, of.w1, of.w2}, sums, row, col);
+    store_symmetric<kCount>(product, sums, row, col, words(of.w));
+  }
 }
 
 /* Registers that hold the columns [col, cols), at most those of a panel. */
@@ -247,7 +296,7 @@ inline int64_t registers_of(int64_t col, int64_t cols) {
 
 /* Eight rows by what is left of the panel from `col` on. */
 inline void eight_rows(const Product& product, int64_t row, int64_t col, int64_t from, int64_t to,
-                       float (&aside)[kRows][kRegisters][kLanes]) {
+                       AsideRows& aside) {
   const int64_t end = rounded_up(col + 1, kPanelRows);
   switch (registers_of(col, end < product.of.cols ? end : product.of.cols)) {
     case 3:
@@ -260,38 +309,84 @@ inline void eight_rows(const Product& product, int64_t row, int64_t col, int64_t
 }
 
 /* The lower triangles of the squares of 16 on the diagonal, of which more than the upper ones were computed. */
-void mirror_squares(const Product& product, int64_t begin) {
-  uint16_t* c = static_cast<uint16_t*>(product.of.c);
-  const auto at = [&](int64_t row, int64_t col) -> uint16_t& {
-    return c[2 * (Product::at(words(product.of.c), product.c_panel, row, col) - words(product.of.c)) + col % 2];
+void mirror_squares(const Product& product, void* panels, int64_t begin) {
+  const auto at = [&](int64_t row, int64_t col) {
+    return reinterpret_cast<uint16_t*>(Product::at(words(panels), product.c_panel, row, col)) + col % 2;
   };
   for (int64_t square = begin; square < begin + kPanelRows && square < product.of.rows; square += kLanes) {
     const int64_t end = square + kLanes < product.of.rows ? square + kLanes : product.of.rows;
     for (int64_t i = square; i < end; ++i) {
       for (int64_t j = square; j < i; ++j) {
-        at(i, j) = at(j, i);
+        *at(i, j) = *at(j, i);
       }
     }
   }
 }
 
+/*
+ * Zeros in what fills up the panel that begins at `row`, of a matrix of rows x depth, along the depths [from, to): eight rows
+ * and sixteen depths at a time are stored, or sixteen rows and eight depths.
+ */
+void fill_up(uint32_t* panels, int64_t panel, int64_t rows, int64_t depth, int64_t row, int64_t from, int64_t to,
+             int64_t rows_at_a_time, int64_t depths_at_a_time) {
+  const int64_t stored = rounded_up(rows, rows_at_a_time) - row;
+  const int64_t deep = rounded_up(depth, depths_at_a_time);
+  const int64_t end = rounded_up(to, MU_PANEL_DEPTH) < 2 * pairs_of(depth) ? rounded_up(to, MU_PANEL_DEPTH) : 2 * pairs_of(depth);
+  for (int64_t d = from; d < end; d += 2) {
+    const int64_t first = d >= deep ? 0 : stored;
+    for (int64_t r = first; r < kPanelRows; ++r) {
+      Product::at(panels, panel, row, d)[r] = 0;
+    }
+  }
+}
+
+void fill_up(const Product& product, int64_t row, int64_t col) {
+  const mu_panel_product& of = product.of;
+  const bool last_row = of.rows - row < kPanelRows;
+  const bool last_col = of.cols - col < kPanelRows;
+  if (!last_row && !last_col) {
+    return;
+  }
+  const int64_t row_end = row + kPanelRows < of.rows ? row + kPanelRows : of.rows;
+  const int64_t col_end = col + kPanelRows < of.cols ? col + kPanelRows : of.cols;
+  void* const results[] = {of.c, of.w};
+  for (void* panels : results) {
+    if (panels != nullptr) {
+      fill_up(words(panels), product.c_panel, of.rows, of.cols, row, col, col_end, kRows, kLanes);
+      if (of.symmetric != 0 && row != col) {
+        fill_up(words(panels), product.c_panel, of.cols, of.rows, col, row, row_end, kLanes, kRows);
+      }
+    }
+  }
+  if (of.symmetric == 0 && of.c_transposed != nullptr) {
+    fill_up(words(of.c_transposed), product.t_panel, of.cols, of.rows, col, row, row_end, kLanes, kRows);
+  }
+}
+
 /* A panel of A by one of B. On the diagonal of a symmetric C, of each eight rows what is not below their square of 16. */
 void panel_by_panel(const Product& product, int64_t row, int64_t col) {
-  Aside aside;
-  const bool diagonal = product.of.symmetric != 0 && row == col;
-  const int64_t rows = product.of.rows - row < kPanelRows ? product.of.rows - row : kPanelRows;
+  const mu_panel_product& of = product.of;
+  AsideRows aside[kPanelRows / kRows];
+  const bool diagonal = of.symmetric != 0 && row == col;
+  const int64_t rows = of.rows - row < kPanelRows ? of.rows - row : kPanelRows;
   int64_t from = 0;
   do {
     const int64_t to = product.pairs - from > kPairsAtATime ? from + kPairsAtATime : product.pairs;
     for (int64_t r = 0; r < rows; r += kRows) {
       const int64_t first = diagonal ? r / kLanes * kLanes : 0;
-      eight_rows(product, row + r, col + first, from, to, aside.value[r / kRows]);
+      eight_rows(product, row + r, col + first, from, to, aside[r / kRows]);
     }
     from = to;
   } while (from < product.pairs);
   if (diagonal) {
-    mirror_squares(product, row);
+    void* const results[] = {of.c, of.w};
+    for (void* panels : results) {
+      if (panels != nullptr) {
+        mirror_squares(product, panels, row);
+      }
+    }
   }
+  fill_up(product, row, col);
 }
 
 /* --- packing ----------------------------------------------------------------------------------------------------- */

@@ -34,40 +34,82 @@ void add_products(const mu_panel_product& of, int64_t row, int64_t col, float (&
   }
 }
 
-float entry(const mu_panel_product& of, int64_t row, int64_t col, float sum) {
-  float value = of.c2 * sum;
-  if (of.d != nullptr) {
-    value += of.c1 * to_float(static_cast<const bf16*>(of.d)[index_of(of.cols, row, col)]);
+/* What a result is of the identity, D and the sums. */
+struct Coefficients {
+  float c0;
+  float c1;
+  float c2;
+};
+
+bf16 entry(const mu_panel_product& of, const Coefficients& by, int64_t row, int64_t col, float sum) {
+  if (row >= of.rows || col >= of.cols) {
+    return bf16{0};
   }
-  return row == col ? value + of.c0 : value;
+  float value = by.c2 * sum;
+  if (of.d != nullptr) {
+    value += by.c1 * to_float(static_cast<const bf16*>(of.d)[index_of(of.cols, row, col)]);
+  }
+  return round_to_bf16(row == col ? value + by.c0 : value);
 }
 
-void store(const mu_panel_product& of, int64_t row, int64_t col, bf16 value, bool mirrored) {
-  if (of.c != nullptr) {
-    static_cast<bf16*>(of.c)[index_of(of.cols, row, col)] = value;
-    if (mirrored) {
-      static_cast<bf16*>(of.c)[index_of(of.cols, col, row)] = value;
+/* Calls body for each entry of a panel by a panel, and what fills them up. */
+template <class Body>
+void for_entries(int64_t row, int64_t col, const Body& body) {
+  for (int64_t i = 0; i < kPanelRows; ++i) {
+    for (int64_t j = 0; j < kPanelRows; ++j) {
+      body(row + i, col + j, i, j);
     }
   }
-  if (of.c_transposed != nullptr && of.symmetric == 0) {
-    static_cast<bf16*>(of.c_transposed)[index_of(of.rows, col, row)] = value;
+}
+
+void store_symmetric(const mu_panel_product& of, void* panels, const Coefficients& by, int64_t row, int64_t col,
+                     const float (&sums)[kPanelRows][kPanelRows]) {
+  const int64_t depth = rounded_up(of.cols, MU_PANEL_DEPTH);
+  for_entries(row, col, [&](int64_t r, int64_t c, int64_t i, int64_t j) {
+    const bf16 value = entry(of, by, r, c, sums[i][j]);
+    if (c < depth) {
+      static_cast<bf16*>(panels)[index_of(of.cols, r, c)] = value;
+    }
+    if (row != col && r < depth) {
+      static_cast<bf16*>(panels)[index_of(of.cols, c, r)] = value;
+    }
+  });
+  if (row == col) {
+    for_entries(row, col, [&](int64_t r, int64_t c, int64_t, int64_t) {
+      if (c < r && r < depth) {
+        static_cast<bf16*>(panels)[index_of(of.cols, r, c)] = static_cast<bf16*>(panels)[index_of(of.cols, c, r)];
+      }
+    });
   }
-  if (of.c_dense != nullptr && row < of.rows && col < of.cols) {
-    static_cast<bf16*>(of.c_dense)[row * of.c_ld + col] = value;
-  }
+}
+
+void store_all(const mu_panel_product& of, int64_t row, int64_t col, const float (&sums)[kPanelRows][kPanelRows]) {
+  for_entries(row, col, [&](int64_t r, int64_t c, int64_t i, int64_t j) {
+    const bf16 value = entry(of, {of.c0, of.c1, of.c2}, r, c, sums[i][j]);
+    if (of.c != nullptr && c < rounded_up(of.cols, MU_PANEL_DEPTH)) {
+      static_cast<bf16*>(of.c)[index_of(of.cols, r, c)] = value;
+    }
+    if (of.c_transposed != nullptr && r < rounded_up(of.rows, MU_PANEL_DEPTH)) {
+      static_cast<bf16*>(of.c_transposed)[index_of(of.rows, c, r)] = value;
+    }
+    if (of.c_dense != nullptr && r < of.rows && c < of.cols) {
+      static_cast<bf16*>(of.c_dense)[r * of.c_ld + c] = value;
+    }
+  });
 }
 
 void panel_by_panel(const mu_panel_product& of, int64_t row, int64_t col) {
   float sums[kPanelRows][kPanelRows] = {};
   add_products(of, row, col, sums);
-  const bool mirrored = of.symmetric != 0 && row != col;
-  /* As far as the rows and depths of C in panels go: zeros beyond the matrix. */
-  for (int64_t i = 0; i < kPanelRows && row + i < rounded_up(of.rows, MU_PANEL_DEPTH); ++i) {
-    for (int64_t j = 0; j < kPanelRows && col + j < rounded_up(of.cols, MU_PANEL_DEPTH); ++j) {
-      const bool inside = row + i < of.rows && col + j < of.cols;
-      const bf16 value = inside ? round_to_bf16(entry(of, row + i, col + j, sums[i][j])) : bf16{0};
-      store(of, row + i, col + j, value, mirrored);
-    }
+  if (of.symmetric == 0) {
+    store_all(of, row, col, sums);
+    return;
+  }
+  if (of.c != nullptr) {
+    store_symmetric(of, of.c, {of.c0, of.c1, of.c2}, row, col, sums);
+  }
+  if (of.w != nullptr) {
+    store_symmetric(of, of.w, {of.w0, of.w1, of.w2}, row, col, sums);
   }
 }
 

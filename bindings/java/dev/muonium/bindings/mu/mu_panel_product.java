@@ -22,6 +22,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     void *c;
  *     void *c_transposed;
  *     void *c_dense;
+ *     void *w;
  *     int64_t c_ld;
  *     int64_t rows;
  *     int64_t cols;
@@ -29,7 +30,11 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float c0;
  *     float c1;
  *     float c2;
+ *     float w0;
+ *     float w1;
+ *     float w2;
  *     int32_t symmetric;
+ *     int32_t reserved;
  * }
  * }
  */
@@ -46,6 +51,7 @@ public class mu_panel_product {
         Muonium.C_POINTER.withName("c"),
         Muonium.C_POINTER.withName("c_transposed"),
         Muonium.C_POINTER.withName("c_dense"),
+        Muonium.C_POINTER.withName("w"),
         Muonium.C_LONG.withName("c_ld"),
         Muonium.C_LONG.withName("rows"),
         Muonium.C_LONG.withName("cols"),
@@ -53,7 +59,11 @@ public class mu_panel_product {
         Muonium.C_FLOAT.withName("c0"),
         Muonium.C_FLOAT.withName("c1"),
         Muonium.C_FLOAT.withName("c2"),
-        Muonium.C_INT.withName("symmetric")
+        Muonium.C_FLOAT.withName("w0"),
+        Muonium.C_FLOAT.withName("w1"),
+        Muonium.C_FLOAT.withName("w2"),
+        Muonium.C_INT.withName("symmetric"),
+        Muonium.C_INT.withName("reserved")
     ).withName("mu_panel_product");
 
     /**
@@ -325,6 +335,50 @@ public class mu_panel_product {
      */
     public static void c_dense(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(c_dense$LAYOUT, c_dense$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout w$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("w"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * void *w
+     * }
+     */
+    public static final AddressLayout w$layout() {
+        return w$LAYOUT;
+    }
+
+    private static final long w$OFFSET = $LAYOUT.byteOffset(groupElement("w"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * void *w
+     * }
+     */
+    public static final long w$offset() {
+        return w$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * void *w
+     * }
+     */
+    public static MemorySegment w(MemorySegment struct) {
+        return struct.get(w$LAYOUT, w$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * void *w
+     * }
+     */
+    public static void w(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(w$LAYOUT, w$OFFSET, fieldValue);
     }
 
     private static final OfLong c_ld$LAYOUT = (OfLong)$LAYOUT.select(groupElement("c_ld"));
@@ -635,6 +689,138 @@ public class mu_panel_product {
         struct.set(c2$LAYOUT, c2$OFFSET, fieldValue);
     }
 
+    private static final OfFloat w0$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("w0"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float w0
+     * }
+     */
+    public static final OfFloat w0$layout() {
+        return w0$LAYOUT;
+    }
+
+    private static final long w0$OFFSET = $LAYOUT.byteOffset(groupElement("w0"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float w0
+     * }
+     */
+    public static final long w0$offset() {
+        return w0$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float w0
+     * }
+     */
+    public static float w0(MemorySegment struct) {
+        return struct.get(w0$LAYOUT, w0$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float w0
+     * }
+     */
+    public static void w0(MemorySegment struct, float fieldValue) {
+        struct.set(w0$LAYOUT, w0$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat w1$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("w1"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float w1
+     * }
+     */
+    public static final OfFloat w1$layout() {
+        return w1$LAYOUT;
+    }
+
+    private static final long w1$OFFSET = $LAYOUT.byteOffset(groupElement("w1"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float w1
+     * }
+     */
+    public static final long w1$offset() {
+        return w1$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float w1
+     * }
+     */
+    public static float w1(MemorySegment struct) {
+        return struct.get(w1$LAYOUT, w1$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float w1
+     * }
+     */
+    public static void w1(MemorySegment struct, float fieldValue) {
+        struct.set(w1$LAYOUT, w1$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat w2$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("w2"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float w2
+     * }
+     */
+    public static final OfFloat w2$layout() {
+        return w2$LAYOUT;
+    }
+
+    private static final long w2$OFFSET = $LAYOUT.byteOffset(groupElement("w2"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float w2
+     * }
+     */
+    public static final long w2$offset() {
+        return w2$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float w2
+     * }
+     */
+    public static float w2(MemorySegment struct) {
+        return struct.get(w2$LAYOUT, w2$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float w2
+     * }
+     */
+    public static void w2(MemorySegment struct, float fieldValue) {
+        struct.set(w2$LAYOUT, w2$OFFSET, fieldValue);
+    }
+
     private static final OfInt symmetric$LAYOUT = (OfInt)$LAYOUT.select(groupElement("symmetric"));
 
     /**
@@ -677,6 +863,50 @@ public class mu_panel_product {
      */
     public static void symmetric(MemorySegment struct, int fieldValue) {
         struct.set(symmetric$LAYOUT, symmetric$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final OfInt reserved$layout() {
+        return reserved$LAYOUT;
+    }
+
+    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final long reserved$offset() {
+        return reserved$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**
