@@ -4,6 +4,7 @@ import dev.muonium.NonFiniteGradientException;
 import dev.muonium.device.Device;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
+import dev.muonium.ortho.NormConvention;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -213,7 +214,7 @@ public final class Optimizer implements AutoCloseable {
      *
      * @throws IllegalArgumentException if there is a parameter of that name, no group for it, Muon is to update something that is not
      *     a matrix, its weights overlap another parameter's weights or gradient, or its gradient another's weights, or Muon is to
-     *     iterate in a precision that the device has no fast products for
+     *     iterate in a precision that the device has no fast products for, or to normalize by the Gram matrix on a GPU
      */
     public void add(Parameter parameter) {
         acquire();
@@ -260,19 +261,24 @@ public final class Optimizer implements AutoCloseable {
                     throw new IllegalArgumentException("parameter '" + parameter.name() + "' has the shape "
                             + parameter.shape() + " and Muon updates matrices (rows × cols) only; name an AdamW group");
                 }
-                requirePrecision(muon);
+                requireEvaluable(muon);
                 yield new MuonSlot(device, stateMemory, parameter, group, muon, weightRounding);
             }
             case AdamW adamW -> new AdamWSlot(device, stateMemory, parameter, group, adamW, weightRounding);
         };
     }
 
-    private void requirePrecision(Muon muon) {
+    private void requireEvaluable(Muon muon) {
         ElementType wanted = muon.newtonSchulz().precision();
         if (wanted != null && !device.isFast(wanted)) {
             throw new IllegalArgumentException("group '" + muon.name() + "' asks for Newton-Schulz in " + wanted
                     + ", which " + device.describe() + " cannot multiply natively; ask for F32, or leave the precision"
                     + " open, which takes the fastest that the device has");
+        }
+        if (batched && muon.newtonSchulz().norm() == NormConvention.GRAM) {
+            throw new IllegalArgumentException("group '" + muon.name() + "' normalizes by the Gram matrix, which only a"
+                    + " step by tasks on a CPU does, and this is " + device.describe()
+                    + "; take ADD_EPSILON or MAX_EPSILON");
         }
     }
 

@@ -94,6 +94,10 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
                 switch (spec.norm()) {
                     case ADD_EPSILON -> Muonium.MU_NORM_ADD_EPSILON();
                     case MAX_EPSILON -> Muonium.MU_NORM_MAX_EPSILON();
+                    case GRAM ->
+                        throw new UnsupportedOperationException(
+                                "stacks and GPUs normalize by the Frobenius norm only, not by GRAM; take ADD_EPSILON or"
+                                        + " MAX_EPSILON");
                 });
         return start;
     }

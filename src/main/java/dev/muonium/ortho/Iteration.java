@@ -7,6 +7,7 @@ import dev.muonium.memory.Shape;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A Newton-Schulz iteration for one shape, bound to its workspace: a list of stages, each cut into tasks. Whoever runs it either
@@ -25,7 +26,6 @@ public final class Iteration {
     /** With a norm of 2^±this, neither the Gram matrix nor its square leaves the range of FP32 or bfloat16. */
     private static final int EASY_EXPONENT = 12;
 
-    private final NewtonSchulz spec;
     private final ElementType precision;
     private final Way way;
     private final long rows;
@@ -33,11 +33,11 @@ public final class Iteration {
     private final Matrix input;
     private final Matrix output;
     private final RescaleStage rescale;
-    private final Normalized[] firstStep;
+    private final FirstStep firstStep;
+    private final @Nullable GramNorm gramNorm;
     private final Stage[] stages;
 
     private Iteration(Binder binder) {
-        this.spec = binder.spec;
         this.precision = binder.precision;
         this.way = binder.way;
         this.rows = binder.rows;
@@ -46,7 +46,8 @@ public final class Iteration {
         binder.bind();
         this.output = binder.x;
         this.rescale = binder.rescale;
-        this.firstStep = binder.firstStep.toArray(Normalized[]::new);
+        this.firstStep = binder.firstStep;
+        this.gramNorm = binder.gramNorm;
         this.stages = binder.stages.toArray(Stage[]::new);
     }
 
@@ -137,23 +138,15 @@ public final class Iteration {
             throw new IllegalArgumentException("the norm of a " + rows + "×" + cols + " matrix is " + norm
                     + "; Newton-Schulz needs it to be finite and not negative");
         }
-        if (norm == 0) {
-            // U is zero and so is the result, whatever the quotient of two tiny numbers is.
-            normalize(0, 0);
-            return;
-        }
-        double divisor = spec.norm().divisor(norm * spec.schedule().normFactor(), spec.epsilon());
-        int exponent = Math.getExponent(norm);
+        int exponent = norm == 0 ? 0 : Math.getExponent(norm);
         // Powers of two only, so that rounding happens once: the remaining factor goes into the first step's
         // coefficients.
         int shift = Math.abs(exponent) <= EASY_EXPONENT ? 0 : Math.clamp(-exponent, -126, 126);
-        normalize(shift, Math.scalb(1 / divisor, -shift));
-    }
-
-    private void normalize(int exponent, double factor) {
-        rescale.exponent(exponent);
-        for (Normalized stage : firstStep) {
-            stage.factor(factor);
+        rescale.exponent(shift);
+        if (gramNorm == null) {
+            firstStep.normalize(norm, shift);
+        } else {
+            gramNorm.shift(shift);
         }
     }
 
@@ -197,7 +190,8 @@ public final class Iteration {
         private final Matrix scratch;
         private final RescaleStage rescale;
         private final List<Stage> stages = new ArrayList<>();
-        private final List<Normalized> firstStep = new ArrayList<>();
+        private final FirstStep firstStep;
+        private @Nullable GramNorm gramNorm;
         private long used;
         private Matrix x;
         private Matrix spare;
@@ -221,6 +215,7 @@ public final class Iteration {
             // In FP32 the square is gathered where the polynomial goes.
             this.scratch = precision == ElementType.F32 ? squares[1] : take(ElementType.F32, n, n);
             this.rescale = new RescaleStage(device.kernels(), x);
+            this.firstStep = new FirstStep(spec);
         }
 
         private Matrix take(ElementType type, long matrixRows, long matrixCols) {
@@ -251,6 +246,9 @@ public final class Iteration {
             for (Coefficients coefficients : spec.schedule().steps()) {
                 boolean withIdentity = precision == ElementType.BF16;
                 gramMatrix(a, upper);
+                if (isFirst) {
+                    normalizeBy(a);
+                }
                 polynomial(coefficients, a, p, withIdentity, upper, isFirst);
                 if (withIdentity) {
                     applyToX(p);
@@ -270,6 +268,9 @@ public final class Iteration {
             for (int begin = 0; begin < steps.size(); begin += restartAfter) {
                 int end = Math.min(begin + restartAfter, steps.size());
                 gramMatrix(r, true);
+                if (begin == 0) {
+                    normalizeBy(r);
+                }
                 for (int step = begin; step < end; step++) {
                     polynomial(steps.get(step), r, z, true, true, step == 0);
                     if (step + 1 < end) {
@@ -295,6 +296,15 @@ public final class Iteration {
         private void gramMatrix(Matrix out, boolean upper) {
             stages.add(ProductStage.square(device, x, tall, x, !tall, out, upper));
             mirror(out, upper);
+        }
+
+        /** Puts the norm of the first Gram matrix in place, where it is asked for. */
+        private void normalizeBy(Matrix gram) {
+            if (spec.norm() == NormConvention.GRAM) {
+                gramNorm = new GramNorm(device.kernels(), gram, firstStep);
+                stages.add(gramNorm.sums());
+                stages.add(gramNorm.factor());
+            }
         }
 
         private void polynomial(
