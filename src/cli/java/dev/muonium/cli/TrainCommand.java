@@ -49,6 +49,9 @@ final class TrainCommand implements Callable<Integer> {
     private SavingOptions saving = new SavingOptions();
 
     @Mixin
+    private RecordingOptions recording = new RecordingOptions();
+
+    @Mixin
     private DeviceOptions deviceOptions = new DeviceOptions();
 
     @Override
@@ -65,6 +68,7 @@ final class TrainCommand implements Callable<Integer> {
                 TrainingSession session = new TrainingSession(device, preset, text);
                 Trainer trainer = session.trainer(preset);
                 SavedRun saved = saving.open(device, preset)) {
+            recording.attachTo(trainer, config.steps());
             out.printf(
                     Locale.ROOT,
                     "%s: %,d parameters, %d steps of %,d tokens of %s, %s optimizer state, %s, %s%n",

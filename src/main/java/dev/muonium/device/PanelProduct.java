@@ -159,11 +159,28 @@ public final class PanelProduct {
         return panels;
     }
 
-    /** Sets {@code c₀}, {@code c₁} and {@code c₂}, which begin as 0, 0 and 1. */
-    public void coefficients(float c0, float c1, float c2) {
-        mu_panel_product.c0(record, c0);
-        mu_panel_product.c1(record, c1);
-        mu_panel_product.c2(record, c2);
+    /** Sets {@code c₀}, {@code c₁} and {@code c₂}, which begin as 0, 0 and 1; they are rounded to FP32. */
+    public void coefficients(double c0, double c1, double c2) {
+        mu_panel_product.c0(record, (float) c0);
+        mu_panel_product.c1(record, (float) c1);
+        mu_panel_product.c2(record, (float) c2);
+    }
+
+    /**
+     * Gives a {@link #symmetric} product a second result, {@code W ← w₀·I + w₁·D + w₂·A·Bᵀ}, from the same sums.
+     *
+     * @param w {@code n × n} in panels
+     */
+    public void second(MemorySegment w) {
+        mu_panel_product.w(record, writable("w", w, rows, cols));
+        secondCoefficients(0, 0, 1);
+    }
+
+    /** Sets {@code w₀}, {@code w₁} and {@code w₂}; they are rounded to FP32. */
+    public void secondCoefficients(double w0, double w1, double w2) {
+        mu_panel_product.w0(record, (float) w0);
+        mu_panel_product.w1(record, (float) w1);
+        mu_panel_product.w2(record, (float) w2);
     }
 
     /** Rows of C. */

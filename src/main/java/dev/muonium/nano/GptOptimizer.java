@@ -159,6 +159,7 @@ final class GptOptimizer implements AutoCloseable {
                         .name(MATRICES)
                         .learningRate(training.matrixLr())
                         .weightDecay(training.weightDecay())
+                        .newtonSchulz(training.orthogonalization().newtonSchulz())
                         .state(state(training));
             case ADAMW ->
                 adamW(training).name(MATRICES).learningRate(training.matrixLr()).weightDecay(training.weightDecay());

@@ -87,6 +87,11 @@ public record Preset(String name, String tokenizer, GptConfig model, TrainConfig
                 keys.longInteger("seed", 1L),
                 MatrixOptimizer.valueOf(keys.choice("matrix_optimizer", "muon", MATRIX_OPTIMIZERS)
                         .toUpperCase(Locale.ROOT)),
+                new Orthogonalization(
+                        keys.text("ns_schedule", Orthogonalization.AUTO),
+                        Orthogonalization.Norm.valueOf(
+                                keys.choice("ns_norm", "auto", Set.of("auto", "frobenius", "gram"))
+                                        .toUpperCase(Locale.ROOT))),
                 keys.real("matrix_lr", 0.02),
                 keys.real("embedding_lr", 0.2),
                 keys.real("head_lr", 0.004),

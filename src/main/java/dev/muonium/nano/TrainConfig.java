@@ -12,6 +12,7 @@ import dev.muonium.optim.Schedule;
  * @param steps optimizer steps
  * @param seed of the initial weights and the order of the text
  * @param matrixOptimizer which optimizer updates the matrices of the blocks
+ * @param orthogonalization how Muon orthogonalizes
  * @param matrixLr its learning rate
  * @param embeddingLr AdamW's learning rate for the embedding
  * @param headLr AdamW's learning rate for an untied head
@@ -43,6 +44,7 @@ public record TrainConfig(
         int steps,
         long seed,
         MatrixOptimizer matrixOptimizer,
+        Orthogonalization orthogonalization,
         double matrixLr,
         double embeddingLr,
         double headLr,
@@ -125,6 +127,7 @@ public record TrainConfig(
                 newSteps,
                 newSeed,
                 matrixOptimizer,
+                orthogonalization,
                 matrixLr,
                 embeddingLr,
                 headLr,

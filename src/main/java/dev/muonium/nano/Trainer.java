@@ -42,6 +42,7 @@ public final class Trainer implements AutoCloseable {
     private final MemorySegment targets;
     private final Gpt gpt;
     private final GptOptimizer optimizer;
+    private @Nullable UpdateRecorder recorder;
     private int step;
 
     /**
@@ -128,7 +129,9 @@ public final class Trainer implements AutoCloseable {
             optimizer.optimizer().group(GptOptimizer.MATRICES).momentum(training.momentum(step));
         }
         long beforeOptimizer = System.nanoTime();
-        StepReport report = optimizer.step();
+        StepReport report = recorder == null
+                ? optimizer.step()
+                : recorder.step(step + 1, device, optimizer.optimizer(), gpt.parameters());
         long end = System.nanoTime();
         step++;
         return new TrainStep(
@@ -138,6 +141,16 @@ public final class Trainer implements AutoCloseable {
                 !report.taken(),
                 (end - begin) / NANOS_PER_MILLI,
                 (end - beforeOptimizer) / NANOS_PER_MILLI);
+    }
+
+    /**
+     * Records what Muon orthogonalizes from now on.
+     *
+     * @throws IllegalArgumentException if Muon does not get whole matrices, or the device is not a CPU
+     */
+    public void record(UpdateRecorder newRecorder) {
+        newRecorder.requireRecordable(device, training);
+        recorder = newRecorder;
     }
 
     /** What a checkpoint of this run holds: weights and the optimizer's state. The order of the text and the seeds follow from the step. */

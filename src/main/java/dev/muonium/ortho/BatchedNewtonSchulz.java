@@ -94,6 +94,10 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
                 switch (spec.norm()) {
                     case ADD_EPSILON -> Muonium.MU_NORM_ADD_EPSILON();
                     case MAX_EPSILON -> Muonium.MU_NORM_MAX_EPSILON();
+                    case GRAM ->
+                        throw new UnsupportedOperationException(
+                                "stacks and GPUs normalize by the Frobenius norm only, not by GRAM; take ADD_EPSILON or"
+                                        + " MAX_EPSILON");
                 });
         return start;
     }
@@ -114,7 +118,7 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
         long n = Math.min(rows, cols);
         try {
             long squares = Math.multiplyExact(
-                    squareMatrices(spec.wayFor(rows, cols, precision)), matrixBytes(n, n, precision));
+                    Evaluation.squareMatrices(spec, spec.wayFor(rows, cols, precision)), matrixBytes(n, n, precision));
             return Math.addExact(Math.multiplyExact(2, matrixBytes(rows, cols, precision)), squares);
         } catch (ArithmeticException e) {
             throw new IllegalArgumentException(
@@ -129,9 +133,6 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
         return Math.addExact(bytes, ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
-    private static long squareMatrices(Way way) {
-        return way instanceof Way.Gram ? 4 : 2;
-    }
 
     /**
      * Prepares an iteration, with the symmetric products that {@value SquareProducts#PROPERTY} names.
@@ -258,7 +259,7 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
             this.workspace = workspace;
             this.x = take(rows, cols);
             this.spare = take(rows, cols);
-            this.squares = new Stack[(int) squareMatrices(way)];
+            this.squares = new Stack[Evaluation.squareMatrices(spec, way)];
             for (int i = 0; i < squares.length; i++) {
                 squares[i] = take(n, n);
             }
@@ -289,7 +290,11 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
             }
             for (int step = 0; step < spec.schedule().steps().size(); step++) {
                 square(products, x, tall, x, !tall, a);
-                polynomial(step, a, p, withIdentity);
+                if (coefficients.isQuintic(step)) {
+                    quintic(step, a, p, withIdentity);
+                } else {
+                    nonic(step, a, p, squares[2], squares[3], withIdentity);
+                }
                 if (withIdentity) {
                     applyToX(p);
                 } else {
@@ -322,7 +327,11 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
                 int end = Math.min(begin + restartAfter, steps);
                 square(policy, x, tall, x, !tall, r);
                 for (int step = begin; step < end; step++) {
-                    polynomial(step, r, z, true);
+                    if (coefficients.isQuintic(step)) {
+                        quintic(step, r, z, true);
+                    } else {
+                        nonic(step, r, z, t, squares[4], true);
+                    }
                     if (step + 1 < end) {
                         square(policy, r, false, z, false, t);
                         square(policy, t, false, z, false, r);
@@ -343,9 +352,16 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
         }
 
         /** {@code P ← a·I + b·A + c·A²} or, without the identity, {@code b·A + c·A²}, rounded once. */
-        private void polynomial(int step, Stack a, Stack p, boolean withIdentity) {
+        private void quintic(int step, Stack a, Stack p, boolean withIdentity) {
             MemorySegment three = withIdentity ? coefficients.withIdentity(step) : coefficients.apart(step);
             symmetric(a, false, a, a, p, three, coefficients.stride(step));
+        }
+
+        /** {@code P ← b·A + S·W}, with {@code a·I} or without, for {@code S = A²} and {@code W = c·I + d·A + e·A²}. */
+        private void nonic(int step, Stack a, Stack p, Stack s, Stack w, boolean withIdentity) {
+            symmetric(a, false, a, null, s, coefficients.product(), 0);
+            symmetric(a, false, a, a, w, coefficients.factor(step), 0);
+            symmetric(s, false, w, a, p, withIdentity ? coefficients.withIdentity(step) : coefficients.apart(step), 0);
         }
 
         /** {@code C ← op(A)·op(B)}, which is symmetric; B is a symmetric matrix, or A itself transposed. */

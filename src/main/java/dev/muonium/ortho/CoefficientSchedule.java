@@ -13,6 +13,9 @@ import java.util.List;
 public record CoefficientSchedule(String name, List<Coefficients> steps, double normFactor) {
     private static final int MAX_STEPS = 64;
 
+    /** An interval around 1 as narrow as this is left to the limit, whose error is the cube of the distance. */
+    private static final double CONVERGED = 1e-4;
+
     private static final Coefficients KELLER = new Coefficients(3.4445, -4.7750, 2.0315);
 
     private static final List<Coefficients> YOU = List.of(
@@ -93,10 +96,7 @@ public record CoefficientSchedule(String name, List<Coefficients> steps, double 
      *     in the paper, 1.05 for half-precision Gram iterations
      */
     public static CoefficientSchedule polarExpress(int steps, double safety) {
-        if (!(safety >= 1 && safety <= 1.5)) {
-            throw new IllegalArgumentException(
-                    "Polar Express has the safety factor " + safety + "; it must be from 1 to 1.5");
-        }
+        requireSafety("Polar Express", safety);
         List<Coefficients> list = new ArrayList<>();
         for (int i = 0; i < steps; i++) {
             list.add(i < POLAR_EXPRESS.size() ? POLAR_EXPRESS.get(i).ofScaled(1 / safety) : POLAR_EXPRESS_LIMIT);
@@ -112,6 +112,79 @@ public record CoefficientSchedule(String name, List<Coefficients> steps, double 
     /** Chebyshev-accelerated Newton-Schulz (CANS), five polynomials. */
     public static CoefficientSchedule cans() {
         return new CoefficientSchedule("cans", CANS, 1);
+    }
+
+    /** {@link #minimax(int, double, double)} with the safety factor 1.01. */
+    public static CoefficientSchedule minimax(int steps, double lower) {
+        return minimax(steps, lower, 1.01);
+    }
+
+    /**
+     * For singular values in {@code [lower, 1]} and a fixed number of steps: each polynomial is the odd one of degree 5 that is nearest
+     * to 1 on the interval that the ones before it leave, which makes their composition the best there is (arXiv 2505.16932, theorem
+     * 3.1; here without that paper's cushion, and for the number of steps that are taken). They are computed here, by Remez' exchange
+     * in FP64: the same bits everywhere. The smaller {@code lower}, the more the small singular values grow and the wider the interval
+     * around 1 in which all of {@code [lower, 1]} end.
+     *
+     * @param lower from 1e-6 to 0.5
+     * @param safety σ is divided by it in every polynomial, so that rounding cannot push it beyond their interval; from 1 to 1.5
+     */
+    public static CoefficientSchedule minimax(int steps, double lower, double safety) {
+        if (!(lower >= 1e-6 && lower <= 0.5)) {
+            throw new IllegalArgumentException("the minimax schedule is for singular values from " + lower
+                    + " to 1; the lower end must be from 1e-6 to 0.5");
+        }
+        requireSafety("the minimax schedule", safety);
+        List<Coefficients> list = new ArrayList<>();
+        double low = lower;
+        double high = 1;
+        for (int i = 0; i < steps; i++) {
+            if (high - low < CONVERGED) {
+                list.add(POLAR_EXPRESS_LIMIT);
+                continue;
+            }
+            MinimaxQuintic best = MinimaxQuintic.on(low, high);
+            list.add(best.coefficients().ofScaled(1 / safety));
+            low = 1 - best.error();
+            high = 1 + best.error();
+        }
+        return new CoefficientSchedule("minimax/" + lower, list, 1);
+    }
+
+    /**
+     * The schedule of a name: {@code keller/STEPS}, {@code polar-express/STEPS}, {@code minimax/STEPS/LOWER}, {@code you}, {@code cans}
+     * or {@code nanochat}.
+     *
+     * @throws IllegalArgumentException if there is none of that name
+     */
+    public static CoefficientSchedule named(String name) {
+        String[] parts = name.split("/", -1);
+        try {
+            return switch (parts[0] + "/" + (parts.length - 1)) {
+                case "keller/1" -> keller(Integer.parseInt(parts[1]));
+                case "polar-express/1" -> polarExpress(Integer.parseInt(parts[1]));
+                case "minimax/2" -> minimax(Integer.parseInt(parts[1]), Double.parseDouble(parts[2]));
+                case "you/0" -> you();
+                case "cans/0" -> cans();
+                case "nanochat/0" -> nanochat();
+                default -> throw unknown(name);
+            };
+        } catch (NumberFormatException e) {
+            throw unknown(name);
+        }
+    }
+
+    private static IllegalArgumentException unknown(String name) {
+        return new IllegalArgumentException("there is no schedule '" + name
+                + "'; there are keller/5, polar-express/5, minimax/4/0.002 (with other numbers, too), you,"
+                + " cans and nanochat");
+    }
+
+    private static void requireSafety(String name, double safety) {
+        if (!(safety >= 1 && safety <= 1.5)) {
+            throw new IllegalArgumentException(
+                    name + " has the safety factor " + safety + "; it must be from 1 to 1.5");
+        }
     }
 
     /** Polynomials of one's own. */

@@ -17,19 +17,20 @@ final class DenseEvaluation extends Evaluation<Matrix> {
     private Matrix spare;
 
     DenseEvaluation(NewtonSchulz spec, Device device, long rows, long cols, Way way, MemorySegment workspace) {
+        super(spec);
         this.device = device;
         this.tall = rows > cols;
         this.workspace = workspace;
         this.input = take(rows, cols);
         this.x = input;
         this.spare = take(rows, cols);
-        this.squares = new Matrix[squareMatrices(way)];
+        this.squares = new Matrix[squareMatrices(spec, way)];
         long n = Math.min(rows, cols);
         for (int i = 0; i < squares.length; i++) {
             squares[i] = take(n, n);
         }
         this.rescale = new DenseRescale(device.kernels(), x);
-        string(spec.schedule().steps(), way);
+        string(way);
     }
 
     /**
@@ -37,10 +38,10 @@ final class DenseEvaluation extends Evaluation<Matrix> {
      *
      * @throws ArithmeticException if a 64-bit count cannot hold them
      */
-    static long workspaceBytes(long rows, long cols, Way way) {
+    static long workspaceBytes(NewtonSchulz spec, long rows, long cols, Way way) {
         long n = Math.min(rows, cols);
         return Math.addExact(
-                Math.multiplyExact(2, bytes(rows, cols)), Math.multiplyExact(squareMatrices(way), bytes(n, n)));
+                Math.multiplyExact(2, bytes(rows, cols)), Math.multiplyExact(squareMatrices(spec, way), bytes(n, n)));
     }
 
     private static long bytes(long rows, long cols) {
@@ -87,14 +88,27 @@ final class DenseEvaluation extends Evaluation<Matrix> {
     }
 
     @Override
-    void polynomial(
-            Coefficients coefficients, Matrix a, Matrix p, boolean withIdentity, boolean upper, boolean isFirst) {
-        PolynomialStage stage = new PolynomialStage(device, coefficients, a, p, withIdentity, upper);
-        if (isFirst) {
-            addNormalized(stage);
-        }
-        add(stage);
+    void quintic(Coefficients coefficients, Matrix a, Matrix p, boolean withIdentity, boolean upper, boolean isFirst) {
+        add(new PolynomialStage(device, coefficients, a, p, withIdentity, upper), isFirst);
         mirror(p, upper);
+    }
+
+    @Override
+    void nonic(
+            Coefficients of, Matrix a, Matrix p, Matrix s, Matrix w, boolean withIdentity, boolean upper, boolean isFirst) {
+        add(ProductStage.square(device, a, false, a, false, s, upper));
+        mirror(s, upper);
+        add(new CombinationStage(device.kernels(), k -> of.ofScaled(k).c(), k -> of.ofScaled(k).d(), a,
+                k -> of.ofScaled(k).e(), s, w), isFirst);
+        add(new CombinationStage(device.kernels(), k -> withIdentity ? of.ofScaled(k).a() : 0,
+                k -> of.ofScaled(k).b(), a, k -> 0, a, p), isFirst);
+        add(ProductStage.addedSquare(device, s, w, p, upper));
+        mirror(p, upper);
+    }
+
+    @Override
+    GramNorm normOf(Matrix gram, FirstStep normalized) {
+        return new GramNorm(device.kernels(), gram.segment(), ElementType.F32, gram.rows() * gram.cols(), normalized);
     }
 
     @Override
@@ -117,11 +131,7 @@ final class DenseEvaluation extends Evaluation<Matrix> {
 
     @Override
     void applyToX(double alpha, Matrix p, boolean isFirst) {
-        SumStage stage = new SumStage(device.kernels(), alpha, x, productWithX(p, true));
-        if (isFirst) {
-            addNormalized(stage);
-        }
-        add(stage);
+        add(new SumStage(device.kernels(), alpha, x, productWithX(p, true)), isFirst);
         swapX();
     }
 

@@ -2,6 +2,7 @@ package dev.muonium.ortho;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Strings the stages of an iteration together: what each {@link Way} does, said once for every kind of matrix. A subclass lays out
@@ -10,12 +11,23 @@ import java.util.List;
  * @param <M> a small symmetric matrix, n × n
  */
 abstract class Evaluation<M> {
+    private final NewtonSchulz spec;
+    private final FirstStep firstStep;
     private final List<Stage> stages = new ArrayList<>();
-    private final List<Normalized> firstStep = new ArrayList<>();
+    private @Nullable GramNorm gramNorm;
 
-    /** The matrices that a way needs. */
-    static int squareMatrices(Way way) {
-        return way instanceof Way.Gram ? 4 : 2;
+    Evaluation(NewtonSchulz spec) {
+        this.spec = spec;
+        this.firstStep = new FirstStep(spec);
+    }
+
+    /** The small matrices that a way needs; a polynomial of degree above 5 needs room for {@code A²} and a factor. */
+    static int squareMatrices(NewtonSchulz spec, Way way) {
+        boolean quintic = spec.schedule().steps().stream().allMatch(Coefficients::isQuintic);
+        if (way instanceof Way.Gram) {
+            return quintic ? 4 : 5;
+        }
+        return quintic ? 2 : 4;
     }
 
     /** Where U goes, {@code rows × cols} and dense. */
@@ -33,8 +45,20 @@ abstract class Evaluation<M> {
     /** {@code out ← X·Xᵀ}, or {@code Xᵀ·X} of a tall X. */
     abstract void gramMatrix(M out, boolean upper);
 
-    /** {@code p ← b·A + c·A²}, and the multiple of the identity where {@link #identityApart} says so. */
-    abstract void polynomial(Coefficients coefficients, M a, M p, boolean withIdentity, boolean upper, boolean isFirst);
+    /** {@code P ← b·A + c·A²}, with {@code a·I} or without. */
+    abstract void quintic(Coefficients coefficients, M a, M p, boolean withIdentity, boolean upper, boolean isFirst);
+
+    /**
+     * {@code P ← b·A + S·(c·I + d·A + e·S)} with {@code S = A²}, with {@code a·I} or without.
+     *
+     * @param s where S goes
+     * @param w where the factor of S goes
+     */
+    abstract void nonic(
+            Coefficients coefficients, M a, M p, M s, M w, boolean withIdentity, boolean upper, boolean isFirst);
+
+    /** The sum of the squares of a small matrix, as the norm of what it is the Gram matrix of. */
+    abstract GramNorm normOf(M gram, FirstStep normalized);
 
     /** Of two polynomials of one symmetric matrix, so that the product is symmetric. */
     abstract void symmetricProduct(M left, M right, M out);
@@ -52,25 +76,43 @@ abstract class Evaluation<M> {
         stages.add(stage);
     }
 
-    /** A stage of the first step, whose coefficients take up the normalization. */
-    final void addNormalized(Normalized stage) {
-        firstStep.add(stage);
+    /** A stage with coefficients, which take up the normalization if it is of the first step. */
+    final <S extends Stage & Normalized> void add(S stage, boolean isFirst) {
+        if (isFirst) {
+            firstStep.add(stage);
+        }
+        stages.add(stage);
     }
 
     final Stage[] stages() {
         return stages.toArray(Stage[]::new);
     }
 
-    final Normalized[] firstStep() {
-        return firstStep.toArray(Normalized[]::new);
+    final FirstStep firstStep() {
+        return firstStep;
     }
 
-    final void string(List<Coefficients> steps, Way way) {
+    /** What normalizes by the first Gram matrix, or null where the norm of U does. */
+    final @Nullable GramNorm gramNorm() {
+        return gramNorm;
+    }
+
+    /** Called by a subclass once its workspace is laid out. */
+    final void string(Way way) {
+        List<Coefficients> steps = spec.schedule().steps();
         stages.add(rescale());
         switch (way) {
             case Way.Plain plain -> stepByStep(steps, false);
             case Way.Symmetric symmetric -> stepByStep(steps, true);
             case Way.Gram gram -> gram(steps, gram.restartAfter());
+        }
+    }
+
+    private void firstGramMatrix(M gram) {
+        if (spec.norm() == NormConvention.GRAM) {
+            gramNorm = normOf(gram, firstStep);
+            stages.add(gramNorm.sums());
+            stages.add(gramNorm.factor());
         }
     }
 
@@ -80,7 +122,14 @@ abstract class Evaluation<M> {
         for (int step = 0; step < steps.size(); step++) {
             Coefficients coefficients = steps.get(step);
             gramMatrix(a, upper);
-            polynomial(coefficients, a, p, !identityApart(), upper, step == 0);
+            if (step == 0) {
+                firstGramMatrix(a);
+            }
+            if (coefficients.isQuintic()) {
+                quintic(coefficients, a, p, !identityApart(), upper, step == 0);
+            } else {
+                nonic(coefficients, a, p, square(2), square(3), !identityApart(), upper, step == 0);
+            }
             if (identityApart()) {
                 applyToX(coefficients.a(), p, step == 0);
             } else {
@@ -97,8 +146,15 @@ abstract class Evaluation<M> {
         for (int begin = 0; begin < steps.size(); begin += restartAfter) {
             int end = Math.min(begin + restartAfter, steps.size());
             gramMatrix(r, true);
+            if (begin == 0) {
+                firstGramMatrix(r);
+            }
             for (int step = begin; step < end; step++) {
-                polynomial(steps.get(step), r, z, true, true, step == 0);
+                if (steps.get(step).isQuintic()) {
+                    quintic(steps.get(step), r, z, true, true, step == 0);
+                } else {
+                    nonic(steps.get(step), r, z, t, square(4), true, true, step == 0);
+                }
                 if (step + 1 < end) {
                     symmetricProduct(r, z, t);
                     symmetricProduct(t, z, r);

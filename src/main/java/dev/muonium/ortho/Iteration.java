@@ -5,6 +5,7 @@ import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Segments;
 import dev.muonium.memory.Shape;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A Newton-Schulz iteration for one shape, bound to its workspace: a list of stages, each cut into tasks. Whoever runs it either
@@ -23,7 +24,6 @@ public final class Iteration {
     /** With a norm of 2^±this, neither the Gram matrix nor its square leaves the range of FP32 or bfloat16. */
     private static final int EASY_EXPONENT = 12;
 
-    private final NewtonSchulz spec;
     private final ElementType precision;
     private final Way way;
     private final long rows;
@@ -31,11 +31,11 @@ public final class Iteration {
     private final Matrix input;
     private final Matrix output;
     private final RescaleStage rescale;
-    private final Normalized[] firstStep;
+    private final FirstStep firstStep;
+    private final @Nullable GramNorm gramNorm;
     private final Stage[] stages;
 
-    private Iteration(NewtonSchulz spec, Way way, ElementType precision, long rows, long cols, Evaluation<?> evaluation) {
-        this.spec = spec;
+    private Iteration(Way way, ElementType precision, long rows, long cols, Evaluation<?> evaluation) {
         this.precision = precision;
         this.way = way;
         this.rows = rows;
@@ -44,6 +44,7 @@ public final class Iteration {
         this.output = evaluation.output();
         this.rescale = evaluation.rescale();
         this.firstStep = evaluation.firstStep();
+        this.gramNorm = evaluation.gramNorm();
         this.stages = evaluation.stages();
     }
 
@@ -63,7 +64,7 @@ public final class Iteration {
         try {
             return precision == ElementType.BF16
                     ? PanelEvaluation.workspaceBytes(spec, rows, cols, way)
-                    : DenseEvaluation.workspaceBytes(rows, cols, way);
+                    : DenseEvaluation.workspaceBytes(spec, rows, cols, way);
         } catch (ArithmeticException e) {
             throw new IllegalArgumentException(
                     "the workspace of a Newton-Schulz iteration for " + rows + "×" + cols
@@ -96,7 +97,7 @@ public final class Iteration {
         Evaluation<?> evaluation = precision == ElementType.BF16
                 ? new PanelEvaluation(spec, device.kernels(), rows, cols, way, workspace)
                 : new DenseEvaluation(spec, device, rows, cols, way, workspace);
-        return new Iteration(spec, way, precision, rows, cols, evaluation);
+        return new Iteration(way, precision, rows, cols, evaluation);
     }
 
     /** Where U goes, {@code rows × cols} and dense, before {@link #begin}. */
@@ -129,23 +130,15 @@ public final class Iteration {
             throw new IllegalArgumentException("the norm of a " + rows + "×" + cols + " matrix is " + norm
                     + "; Newton-Schulz needs it to be finite and not negative");
         }
-        if (norm == 0) {
-            // U is zero and so is the result, whatever the quotient of two tiny numbers is.
-            normalize(0, 0);
-            return;
-        }
-        double divisor = spec.norm().divisor(norm * spec.schedule().normFactor(), spec.epsilon());
-        int exponent = Math.getExponent(norm);
+        int exponent = norm == 0 ? 0 : Math.getExponent(norm);
         // Powers of two only, so that rounding happens once: the remaining factor goes into the first step's
         // coefficients.
         int shift = Math.abs(exponent) <= EASY_EXPONENT ? 0 : Math.clamp(-exponent, -126, 126);
-        normalize(shift, Math.scalb(1 / divisor, -shift));
-    }
-
-    private void normalize(int exponent, double factor) {
-        rescale.exponent(exponent);
-        for (Normalized stage : firstStep) {
-            stage.factor(factor);
+        rescale.exponent(shift);
+        if (gramNorm == null) {
+            firstStep.normalize(norm, shift);
+        } else {
+            gramNorm.shift(shift);
         }
     }
 

@@ -31,6 +31,7 @@ final class PanelEvaluation extends Evaluation<MemorySegment> {
     private MemorySegment records;
 
     PanelEvaluation(NewtonSchulz spec, Kernels kernels, long rows, long cols, Way way, MemorySegment workspace) {
+        super(spec);
         this.kernels = kernels;
         this.rows = rows;
         this.cols = cols;
@@ -40,7 +41,7 @@ final class PanelEvaluation extends Evaluation<MemorySegment> {
         this.spare = take(bytes(m, n));
         this.byLong = take(bytes(m, n));
         this.byShort = take(bytes(n, m));
-        this.squares = new MemorySegment[squareMatrices(way)];
+        this.squares = new MemorySegment[squareMatrices(spec, way)];
         for (int i = 0; i < squares.length; i++) {
             squares[i] = take(bytes(n, n));
         }
@@ -48,7 +49,7 @@ final class PanelEvaluation extends Evaluation<MemorySegment> {
         this.input = dense(spare);
         boolean tall = rows > cols;
         this.rescale = new PackStage(kernels, input, tall ? byLong : byShort, tall ? byShort : byLong);
-        string(spec.schedule().steps(), way);
+        string(way);
     }
 
     /**
@@ -60,7 +61,7 @@ final class PanelEvaluation extends Evaluation<MemorySegment> {
         long n = Math.min(rows, cols);
         long m = Math.max(rows, cols);
         long xs = Math.addExact(Math.multiplyExact(2, bytes(m, n)), bytes(n, m));
-        long small = Math.multiplyExact(squareMatrices(way), bytes(n, n));
+        long small = Math.multiplyExact(squareMatrices(spec, way), bytes(n, n));
         return Math.addExact(Math.addExact(xs, small), recordBytes(spec, way));
     }
 
@@ -68,9 +69,9 @@ final class PanelEvaluation extends Evaluation<MemorySegment> {
         return Iteration.aligned(Math.multiplyExact(PanelProduct.elements(rows, depth), (long) Short.BYTES));
     }
 
-    /** For four products per step and two per restart at most in the Gram iteration, three per step otherwise. */
+    /** For five products per step and two per restart at most in the Gram iteration, five per step otherwise. */
     private static long recordBytes(NewtonSchulz spec, Way way) {
-        long products = spec.schedule().steps().size() * (way instanceof Way.Gram ? 6L : 3L);
+        long products = spec.schedule().steps().size() * (way instanceof Way.Gram ? 7L : 5L);
         return Iteration.aligned(products * PanelProduct.bytes() + Long.BYTES);
     }
 
@@ -124,42 +125,66 @@ final class PanelEvaluation extends Evaluation<MemorySegment> {
 
     @Override
     void gramMatrix(MemorySegment out, boolean upper) {
-        add(square(byShort, byShort, m, null, out, upper));
+        add(new PanelStage(kernels, product(byShort, byShort, m, null, out, upper), upper));
     }
 
     @Override
-    void polynomial(
-            Coefficients coefficients,
+    void quintic(
+            Coefficients of,
             MemorySegment a,
             MemorySegment p,
             boolean withIdentity,
             boolean upper,
             boolean isFirst) {
-        PanelStage stage = square(a, a, n, a, p, upper).polynomial(coefficients);
-        if (isFirst) {
-            addNormalized(stage);
+        PanelProduct product = product(a, a, n, a, p, upper);
+        add(new PanelStage(kernels, product, upper, of, k -> product.coefficients(k.a(), k.b(), k.c())), isFirst);
+    }
+
+    /** S and its factor come from the same sums where only the upper triangle is computed. */
+    @Override
+    void nonic(
+            Coefficients of,
+            MemorySegment a,
+            MemorySegment p,
+            MemorySegment s,
+            MemorySegment w,
+            boolean withIdentity,
+            boolean upper,
+            boolean isFirst) {
+        PanelProduct square = product(a, a, n, a, s, upper);
+        square.coefficients(0, 0, 1);
+        if (upper) {
+            square.second(w);
+            add(new PanelStage(kernels, square, true, of, k -> square.secondCoefficients(k.c(), k.d(), k.e())), isFirst);
+        } else {
+            add(new PanelStage(kernels, square, false));
+            PanelProduct factor = product(a, a, n, a, w, false);
+            add(new PanelStage(kernels, factor, false, of, k -> factor.coefficients(k.c(), k.d(), k.e())), isFirst);
         }
-        add(stage);
+        PanelProduct product = product(s, w, n, a, p, upper);
+        add(new PanelStage(kernels, product, upper, of, k -> product.coefficients(k.a(), k.b(), 1)), isFirst);
+    }
+
+    @Override
+    GramNorm normOf(MemorySegment gram, FirstStep normalized) {
+        return new GramNorm(kernels, gram, ElementType.BF16, PanelProduct.elements(n, n), normalized);
     }
 
     @Override
     void symmetricProduct(MemorySegment left, MemorySegment right, MemorySegment out) {
-        add(square(left, right, n, null, out, true));
+        add(new PanelStage(kernels, product(left, right, n, null, out, true), true));
     }
 
-    private PanelStage square(
+    private PanelProduct product(
             MemorySegment a,
             MemorySegment b,
             long depth,
             @Nullable MemorySegment d,
             MemorySegment c,
             boolean upper) {
-        return new PanelStage(
-                kernels,
-                upper
-                        ? PanelProduct.symmetric(nextRecord(), a, b, n, depth, d, c)
-                        : PanelProduct.full(nextRecord(), a, b, n, depth, d, c),
-                upper);
+        return upper
+                ? PanelProduct.symmetric(nextRecord(), a, b, n, depth, d, c)
+                : PanelProduct.full(nextRecord(), a, b, n, depth, d, c);
     }
 
     @Override

@@ -2,44 +2,44 @@ package dev.muonium.ortho;
 
 import dev.muonium.device.Kernels;
 import dev.muonium.device.PanelProduct;
-import org.jspecify.annotations.Nullable;
+import java.util.function.Consumer;
 
 /** A product of matrices in panels, cut into squares of panels. */
 final class PanelStage implements Stage, Normalized {
     /** Rows and columns of a task: four panels, so that both sides of a product of depth 768 stay in a second-level cache. */
     private static final long SIDE = 4 * PanelProduct.ROWS;
 
+    private static final Coefficients NONE = new Coefficients(0, 0, 0);
+
     private final Kernels kernels;
     private final PanelProduct product;
     private final int down;
     private final int across;
     private final boolean upper;
-    private @Nullable Coefficients coefficients;
+    private final Coefficients coefficients;
+    private final Consumer<Coefficients> set;
 
     /** @param upper whether the tasks below the diagonal are left out */
     PanelStage(Kernels kernels, PanelProduct product, boolean upper) {
+        this(kernels, product, upper, NONE, unused -> {});
+    }
+
+    /** @param set gives the product its part of the coefficients, which are those of {@code s·σ} once the norm is known */
+    PanelStage(
+            Kernels kernels, PanelProduct product, boolean upper, Coefficients coefficients, Consumer<Coefficients> set) {
         this.kernels = kernels;
         this.product = product;
         this.down = Math.toIntExact((product.rows() + SIDE - 1) / SIDE);
         this.across = Math.toIntExact((product.cols() + SIDE - 1) / SIDE);
         this.upper = upper;
-    }
-
-    /** This, as {@code a·I + b·D + c·A·Bᵀ}. */
-    PanelStage polynomial(Coefficients of) {
-        coefficients = of;
+        this.coefficients = coefficients;
+        this.set = set;
         factor(1);
-        return this;
     }
 
     @Override
     public void factor(double s) {
-        if (coefficients != null) {
-            product.coefficients(
-                    (float) (coefficients.a() * s),
-                    (float) (coefficients.b() * s * s * s),
-                    (float) (coefficients.c() * s * s * s * s * s));
-        }
+        set.accept(coefficients.ofScaled(s));
     }
 
     @Override

@@ -33,6 +33,23 @@ final class ProductStage implements Stage {
      */
     static ProductStage square(
             Device device, Matrix a, boolean transA, Matrix b, boolean transB, Matrix c, boolean upper) {
+        return square(device, a, transA, b, transB, c, upper, false);
+    }
+
+    /** {@code C ← A·B + C} for symmetric n × n matrices whose product is symmetric. */
+    static ProductStage addedSquare(Device device, Matrix a, Matrix b, Matrix c, boolean upper) {
+        return square(device, a, false, b, false, c, upper, true);
+    }
+
+    private static ProductStage square(
+            Device device,
+            Matrix a,
+            boolean transA,
+            Matrix b,
+            boolean transB,
+            Matrix c,
+            boolean upper,
+            boolean accumulate) {
         long n = c.rows();
         long k = transA ? a.rows() : a.cols();
         List<Tile> tiles = new ArrayList<>();
@@ -50,7 +67,7 @@ final class ProductStage implements Stage {
                     a.cols(),
                     b.cols(),
                     c.cols(),
-                    false);
+                    accumulate);
             tiles.add(new Tile(
                     device.matmul(spec),
                     transA ? row : row * a.cols(),

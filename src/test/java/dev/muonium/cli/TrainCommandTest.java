@@ -55,6 +55,38 @@ final class TrainCommandTest {
     }
 
     @Test
+    void updatesAreRecordedAtTheStepsThatAreAskedFor() {
+        Path records = folder.resolve("records");
+        CommandLineRun run = train("--record-updates", records.toString(), "--record-at", "2,4");
+        assertEquals(ExitCode.OK, run.exitCode(), run.err());
+        assertTrue(Files.exists(records.resolve("updates-000002.safetensors")));
+        assertTrue(Files.exists(records.resolve("updates-000004.safetensors")));
+        assertFalse(Files.exists(records.resolve("updates-000001.safetensors")));
+        assertEquals(heldOut(train()), heldOut(run), "recording changes no result");
+
+        assertEquals(ExitCode.OK, train("--record-updates", records.toString()).exitCode());
+        assertTrue(Files.exists(records.resolve("updates-000003.safetensors")), "every quarter of four steps");
+
+        assertMistake(train("--record-at", "1"), "--record-at needs the folder of the files");
+        assertMistake(train("--record-updates", records.toString(), "--record-at", "0"), "they begin at 1");
+        assertMistake(
+                train("--record-updates", records.toString(), "--set", "use_galore=true"),
+                "cannot be recorded with GaLore");
+        assertMistake(
+                train("--record-updates", records.toString(), "--set", "matrix_optimizer=adamw"),
+                "only Muon's updates can be recorded");
+    }
+
+    @Test
+    void theScheduleOfNewtonSchulzCanBeChosen() {
+        String once = heldOut(train());
+        assertEquals(once, heldOut(train("--set", "ns_schedule=keller/5", "--set", "ns_norm=frobenius")));
+        assertFalse(once.equals(heldOut(train("--set", "ns_schedule=minimax/4/0.002", "--set", "ns_norm=gram"))));
+        assertMistake(train("--set", "ns_schedule=kellar"), "ns_schedule is \"kellar\": there is no schedule 'kellar'");
+        assertMistake(train("--set", "ns_norm=spectral"), "ns_norm is \"spectral\"; it must be one of");
+    }
+
+    @Test
     void badTextsAreRefused() throws IOException {
         Path text = folder.resolve("bad.txt");
         assertMistake(train("--data", text.toString()), "there is no file '" + text + "' to train on");

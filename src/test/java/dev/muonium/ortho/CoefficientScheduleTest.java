@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class CoefficientScheduleTest {
     /** Where singular values in [lo, 1] end; known figures of these schedules, which a wrong digit would change. */
@@ -75,6 +76,68 @@ class CoefficientScheduleTest {
         assertEquals(8.28721201814563 / 1.05, steps.get(0).a(), 1e-14);
     }
 
+    /** Its error at the ends and at both extrema is the same, which only the best polynomial's is (Chebyshev). */
+    @ParameterizedTest
+    @ValueSource(doubles = {1e-6, 1e-3, 0.002, 0.05, 0.5, 0.98})
+    void theMinimaxPolynomialEquioscillates(double low) {
+        double high = 1.3;
+        MinimaxQuintic best = MinimaxQuintic.on(low, high);
+        int signs = 0;
+        double most = 0;
+        double before = 0;
+        for (int i = 0; i <= 200_000; i++) {
+            double error = best.coefficients().apply(low * Math.pow(high / low, i / 200_000.0)) - 1;
+            most = Math.max(most, Math.abs(error));
+            if (Math.abs(error) > best.error() * (1 - 1e-5) && Math.signum(error) != before) {
+                before = Math.signum(error);
+                signs++;
+            }
+        }
+        assertEquals(best.error(), most, 1e-6 * best.error() + 1e-14);
+        assertEquals(4, signs, "alternations at " + low);
+    }
+
+    @Test
+    void minimaxStepsTakeTheirIntervalWhereTheirComposedErrorSays() {
+        CoefficientSchedule schedule = CoefficientSchedule.minimax(4, 0.002, 1);
+        double least = Double.MAX_VALUE;
+        double most = 0;
+        for (int i = 0; i <= 100_000; i++) {
+            double sigma = 0.002 * Math.pow(500, i / 100_000.0);
+            for (Coefficients step : schedule.steps()) {
+                sigma = step.apply(sigma);
+            }
+            least = Math.min(least, sigma);
+            most = Math.max(most, sigma);
+        }
+        assertEquals(0.679, least, 6e-4);
+        assertEquals(2 - 0.679, most, 6e-4);
+        double gain = 1;
+        for (Coefficients step : schedule.steps()) {
+            gain *= step.a();
+        }
+        assertEquals(358, gain, 0.5);
+    }
+
+    @Test
+    void aNarrowIntervalEndsInTheLimit() {
+        List<Coefficients> steps = CoefficientSchedule.minimax(6, 0.5).steps();
+        assertEquals(new Coefficients(1.875, -1.25, 0.375), steps.getLast());
+    }
+
+    @Test
+    void schedulesHaveNames() {
+        assertEquals(CoefficientSchedule.keller(4), CoefficientSchedule.named("keller/4"));
+        assertEquals(CoefficientSchedule.polarExpress(3), CoefficientSchedule.named("polar-express/3"));
+        assertEquals(CoefficientSchedule.minimax(4, 0.002), CoefficientSchedule.named("minimax/4/0.002"));
+        for (String name : List.of("you", "cans", "nanochat")) {
+            assertEquals(name, CoefficientSchedule.named(name).name());
+        }
+        for (String name : List.of("keller", "kellar/5", "keller/x", "minimax/4", "cans/5", "")) {
+            assertSentence("there is no schedule '" + name + "'", () -> CoefficientSchedule.named(name));
+        }
+    }
+
     @Test
     void theDefaultWayGoesByShapeAndPrecision() {
         NewtonSchulz spec = NewtonSchulz.defaults();
@@ -90,6 +153,9 @@ class CoefficientScheduleTest {
         assertSentence("has 0 Newton-Schulz steps", () -> CoefficientSchedule.keller(0));
         assertSentence("has 65 Newton-Schulz steps", () -> CoefficientSchedule.polarExpress(65));
         assertSentence("safety factor 0.5", () -> CoefficientSchedule.polarExpress(5, 0.5));
+        assertSentence("safety factor 2.0", () -> CoefficientSchedule.minimax(5, 0.01, 2));
+        assertSentence("singular values from 0.0 to 1", () -> CoefficientSchedule.minimax(5, 0));
+        assertSentence("has 0 Newton-Schulz steps", () -> CoefficientSchedule.minimax(0, 0.01));
         assertSentence("all three must be finite", () -> new Coefficients(1, Double.NaN, 0));
         assertSentence("restarts after 0 steps", () -> Way.gram(0));
         assertSentence(

@@ -40,6 +40,11 @@ abstract class PolarFactorContract {
 
     protected Device device;
 
+    /** The norms that the evaluation to test knows. */
+    protected List<NormConvention> norms() {
+        return List.of(NormConvention.ADD_EPSILON, NormConvention.MAX_EPSILON);
+    }
+
     /** The device to test. */
     protected abstract Device openDevice();
 
@@ -109,6 +114,7 @@ abstract class PolarFactorContract {
                 CoefficientSchedule.polarExpress(9, 1.05),
                 CoefficientSchedule.nanochat(),
                 CoefficientSchedule.cans(),
+                CoefficientSchedule.minimax(4, 0.002),
                 CoefficientSchedule.of("one step", List.of(new Coefficients(1.5, -0.5, 0))));
     }
 
@@ -116,11 +122,13 @@ abstract class PolarFactorContract {
     @MethodSource("schedules")
     void everyScheduleMatchesTheReference(CoefficientSchedule schedule) {
         float[] u = gaussian(37 * 53, 7);
-        for (NormConvention norm : NormConvention.values()) {
+        for (NormConvention norm : norms()) {
             NewtonSchulz spec = FP32.schedule(schedule).norm(norm).epsilon(0.5);
             double[] reference = ReferenceNewtonSchulz.apply(spec, widen(u), 37, 53);
-            assertWithin(1e-5, apply(device, spec.way(Way.plain()), u, 37, 53), reference, "plain");
-            assertWithin(1e-5, apply(device, spec.way(Way.symmetric()), u, 37, 53), reference, "symmetric");
+            // Nearer to 1, CANS, which has no safety factor, amplifies rounding a little more.
+            double bound = norm == NormConvention.GRAM ? 2e-5 : 1e-5;
+            assertWithin(bound, apply(device, spec.way(Way.plain()), u, 37, 53), reference, "plain");
+            assertWithin(bound, apply(device, spec.way(Way.symmetric()), u, 37, 53), reference, "symmetric");
             assertWithin(2e-4, apply(device, spec.way(Way.gram()), u, 37, 53), reference, "gram");
         }
     }
@@ -162,7 +170,14 @@ abstract class PolarFactorContract {
     @ParameterizedTest
     @ValueSource(doubles = {0x1p-120, 0x1p-40, 0x1p-13, 1, 0x1p13, 0x1p40, 0x1p120})
     void theNormOfTheInputDoesNotMatter(double scale) {
-        NewtonSchulz spec = FP32.norm(NormConvention.MAX_EPSILON).epsilon(1e-30);
+        for (NormConvention norm : norms()) {
+            if (norm != NormConvention.ADD_EPSILON) {
+                theNormDoesNotMatter(FP32.norm(norm).epsilon(1e-30), scale);
+            }
+        }
+    }
+
+    private void theNormDoesNotMatter(NewtonSchulz spec, double scale) {
         float[] u = gaussian(24 * 40, 3);
         double norm = ReferenceNewtonSchulz.norm(widen(u));
         float[] scaled = new float[u.length];

@@ -1,13 +1,65 @@
 package dev.muonium.ortho;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.muonium.device.Device;
+import dev.muonium.memory.Bf16;
+import dev.muonium.memory.ElementType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Polar factors on a CPU, by tasks. */
 @Tag("tier")
 class PolarFactorTest extends CpuPolarFactorContract {
+    @Override
+    protected List<NormConvention> norms() {
+        return List.of(NormConvention.values());
+    }
+
+    /** The sum is taken in a fixed order, and U = 0 has no norm to divide by. */
+    @Test
+    void theGramNormIsTheSameForAnyNumberOfThreadsAndLeavesZeroAlone() {
+        float[] u = gaussian(300 * 700, 5);
+        for (Way way : List.of(Way.symmetric(), Way.gram())) {
+            NewtonSchulz spec = FP32.norm(NormConvention.GRAM).way(way);
+            float[] here = apply(device, spec, u, 300, 700);
+            try (Device three = Device.cpu(3)) {
+                assertArrayEquals(here, apply(three, spec, u, 300, 700), way.toString());
+            }
+            NewtonSchulz small = spec.epsilon(1e-30);
+            assertArrayEquals(new float[20 * 30], apply(device, small, new float[20 * 30], 20, 30), way.toString());
+        }
+    }
+
+    /** In bf16, whose Gram matrix is rounded, the largest singular value is still within what the safety factor allows. */
+    @Test
+    void theGramNormBoundsTheLargestSingularValue() {
+        assumeBf16();
+        NewtonSchulz identity = NewtonSchulz.defaults()
+                .precision(ElementType.BF16)
+                .norm(NormConvention.GRAM)
+                .schedule(CoefficientSchedule.of("norm alone", List.of(new Coefficients(1, 0, 0))));
+        for (int rank : List.of(1, 2, 40)) {
+            double[] spike = new double[40 * 90];
+            for (int r = 0; r < rank; r++) {
+                float[] left = gaussian(40, r);
+                float[] right = gaussian(90, 100 + r);
+                for (int i = 0; i < spike.length; i++) {
+                    spike[i] += left[i / 90] * right[i % 90];
+                }
+            }
+            float[] u = new float[spike.length];
+            for (int i = 0; i < u.length; i++) {
+                u[i] = Bf16.toFloat(Bf16.fromFloat((float) spike[i]));
+            }
+            double[] x = widen(apply(device, identity, u, 40, 90));
+            assertEquals(1, ReferenceNewtonSchulz.gramNorm(x, 40, 90), 0.008, "rank " + rank);
+        }
+    }
 
     @Test
     void aWorkspaceThatCannotBeUsedGetsASentence() {

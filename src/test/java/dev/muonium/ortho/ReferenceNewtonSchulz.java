@@ -11,7 +11,8 @@ public final class ReferenceNewtonSchulz {
         if (rows > cols) {
             return transpose(apply(spec, transpose(u, rows, cols), cols, rows), cols, rows);
         }
-        double norm = norm(u) * spec.schedule().normFactor();
+        double norm = (spec.norm() == NormConvention.GRAM ? gramNorm(u, rows, cols) : norm(u))
+                * spec.schedule().normFactor();
         double divisor =
                 spec.norm() == NormConvention.ADD_EPSILON ? norm + spec.epsilon() : Math.max(norm, spec.epsilon());
         double[] x = new double[u.length];
@@ -83,6 +84,11 @@ public final class ReferenceNewtonSchulz {
             sum += value * value;
         }
         return Math.sqrt(sum);
+    }
+
+    /** The root of the Frobenius norm of u·uᵀ. */
+    static double gramNorm(double[] u, int rows, int cols) {
+        return Math.sqrt(norm(multiply(u, transpose(u, rows, cols), rows, cols, rows)));
     }
 
     /** ‖x - reference‖ / ‖reference‖. */

@@ -1,0 +1,55 @@
+package dev.muonium.nano;
+
+import dev.muonium.ortho.CoefficientSchedule;
+import dev.muonium.ortho.NewtonSchulz;
+import dev.muonium.ortho.NormConvention;
+
+/**
+ * How Muon orthogonalizes.
+ *
+ * @param nsSchedule {@value #AUTO} for the library's choice, or a name that {@link CoefficientSchedule#named} knows
+ * @param nsNorm what its input is divided by
+ */
+public record Orthogonalization(String nsSchedule, Norm nsNorm) {
+    /** What the library takes by default. */
+    public static final String AUTO = "auto";
+
+    /** By which norm the input of Newton-Schulz is divided. */
+    public enum Norm {
+        /** What the library takes by default. */
+        AUTO,
+        /** {@link NormConvention#ADD_EPSILON}. */
+        FROBENIUS,
+        /** {@link NormConvention#GRAM}. */
+        GRAM
+    }
+
+    /** Checks the schedule's name. */
+    public Orthogonalization {
+        if (!nsSchedule.equals(AUTO)) {
+            try {
+                CoefficientSchedule.named(nsSchedule);
+            } catch (IllegalArgumentException e) {
+                throw new IllegalArgumentException("ns_schedule is \"" + nsSchedule + "\": " + e.getMessage(), e);
+            }
+        }
+    }
+
+    /** The library's choice. */
+    public static Orthogonalization auto() {
+        return new Orthogonalization(AUTO, Norm.AUTO);
+    }
+
+    /** The iteration. */
+    NewtonSchulz newtonSchulz() {
+        NewtonSchulz chosen = NewtonSchulz.defaults();
+        if (!nsSchedule.equals(AUTO)) {
+            chosen = chosen.schedule(CoefficientSchedule.named(nsSchedule));
+        }
+        return switch (nsNorm) {
+            case AUTO -> chosen;
+            case FROBENIUS -> chosen.norm(NormConvention.ADD_EPSILON);
+            case GRAM -> chosen.norm(NormConvention.GRAM);
+        };
+    }
+}
