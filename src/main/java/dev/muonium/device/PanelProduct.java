@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * whose sizes are checked here, once. Panels are how the CPU's bf16 products read either operand, and their results are
  * stored in the form in which the next product reads them; {@code native/include/muonium.h} describes the format.
  *
- * <p>Owns nothing: operands and the record itself lie in memory of the caller. Thread-safe but for {@link #coefficients}, which
+ * <p>Owns nothing: operands and the record itself lie in memory of the caller. Thread-safe but for the methods that set or write something, which
  * must not be called while the product runs.
  */
 public final class PanelProduct {
@@ -23,8 +23,23 @@ public final class PanelProduct {
     private static final long ALIGNMENT = 64;
 
     private final MemorySegment record;
+    private final MemorySegment a;
+    private final MemorySegment b;
     private final long rows;
     private final long cols;
+    private final long depth;
+    private final boolean symmetric;
+    private MemorySegment d = MemorySegment.NULL;
+    private MemorySegment c = MemorySegment.NULL;
+    private MemorySegment cTransposed = MemorySegment.NULL;
+    private MemorySegment cDense = MemorySegment.NULL;
+    private MemorySegment w = MemorySegment.NULL;
+    private float c0;
+    private float c1;
+    private float c2 = 1;
+    private float w0;
+    private float w1;
+    private float w2 = 1;
 
     private PanelProduct(
             MemorySegment place, MemorySegment a, MemorySegment b, long rows, long cols, long depth, boolean symmetric) {
@@ -32,14 +47,10 @@ public final class PanelProduct {
         this.record = place.asSlice(0, mu_panel_product.sizeof());
         this.rows = rows;
         this.cols = cols;
-        record.fill((byte) 0);
-        mu_panel_product.a(record, readable("a", a, rows, depth));
-        mu_panel_product.b(record, readable("b", b, cols, depth));
-        mu_panel_product.rows(record, rows);
-        mu_panel_product.cols(record, cols);
-        mu_panel_product.depth(record, depth);
-        mu_panel_product.symmetric(record, symmetric ? 1 : 0);
-        coefficients(0, 0, 1);
+        this.a = readable("a", a, rows, depth);
+        this.b = readable("b", b, cols, depth);
+        this.depth = depth;
+        this.symmetric = symmetric;
     }
 
     /** Bytes of a record, a multiple of 64. */
@@ -104,9 +115,9 @@ public final class PanelProduct {
             boolean symmetric) {
         PanelProduct product = new PanelProduct(place, a, b, n, n, depth, symmetric);
         if (d != null) {
-            mu_panel_product.d(product.record, readable("d", d, n, n));
+            product.d = readable("d", d, n, n);
         }
-        mu_panel_product.c(product.record, writable("c", c, n, n));
+        product.c = writable("c", c, n, n);
         return product;
     }
 
@@ -128,8 +139,8 @@ public final class PanelProduct {
             MemorySegment c,
             MemorySegment cTransposed) {
         PanelProduct product = new PanelProduct(place, a, b, rows, cols, depth, false);
-        mu_panel_product.c(product.record, writable("c", c, rows, cols));
-        mu_panel_product.c_transposed(product.record, writable("cTransposed", cTransposed, cols, rows));
+        product.c = writable("c", c, rows, cols);
+        product.cTransposed = writable("cTransposed", cTransposed, cols, rows);
         return product;
     }
 
@@ -144,8 +155,7 @@ public final class PanelProduct {
             MemorySegment place, MemorySegment a, MemorySegment b, long rows, long cols, long depth, MemorySegment c) {
         PanelProduct product = new PanelProduct(place, a, b, rows, cols, depth, false);
         Segments.requireWritable("c", c, ElementType.BF16, Math.multiplyExact(rows, cols));
-        mu_panel_product.c_dense(product.record, c);
-        mu_panel_product.c_ld(product.record, cols);
+        product.cDense = c;
         return product;
     }
 
@@ -160,27 +170,52 @@ public final class PanelProduct {
     }
 
     /** Sets {@code c₀}, {@code c₁} and {@code c₂}, which begin as 0, 0 and 1; they are rounded to FP32. */
-    public void coefficients(double c0, double c1, double c2) {
-        mu_panel_product.c0(record, (float) c0);
-        mu_panel_product.c1(record, (float) c1);
-        mu_panel_product.c2(record, (float) c2);
+    public void coefficients(double newC0, double newC1, double newC2) {
+        c0 = (float) newC0;
+        c1 = (float) newC1;
+        c2 = (float) newC2;
     }
 
     /**
      * Gives a {@link #symmetric} product a second result, {@code W ← w₀·I + w₁·D + w₂·A·Bᵀ}, from the same sums.
      *
-     * @param w {@code n × n} in panels
+     * @param second {@code n × n} in panels
      */
-    public void second(MemorySegment w) {
-        mu_panel_product.w(record, writable("w", w, rows, cols));
-        secondCoefficients(0, 0, 1);
+    public void second(MemorySegment second) {
+        w = writable("w", second, rows, cols);
     }
 
-    /** Sets {@code w₀}, {@code w₁} and {@code w₂}; they are rounded to FP32. */
-    public void secondCoefficients(double w0, double w1, double w2) {
-        mu_panel_product.w0(record, (float) w0);
-        mu_panel_product.w1(record, (float) w1);
-        mu_panel_product.w2(record, (float) w2);
+    /** Sets {@code w₀}, {@code w₁} and {@code w₂}, which begin as 0, 0 and 1; they are rounded to FP32. */
+    public void secondCoefficients(double newW0, double newW1, double newW2) {
+        w0 = (float) newW0;
+        w1 = (float) newW1;
+        w2 = (float) newW2;
+    }
+
+    /**
+     * Writes the record, which is read by every run from now on. To be called after the coefficients were set, and again when
+     * the place has served something else.
+     */
+    public void write() {
+        mu_panel_product.a(record, a);
+        mu_panel_product.b(record, b);
+        mu_panel_product.d(record, d);
+        mu_panel_product.c(record, c);
+        mu_panel_product.c_transposed(record, cTransposed);
+        mu_panel_product.c_dense(record, cDense);
+        mu_panel_product.w(record, w);
+        mu_panel_product.c_ld(record, cols);
+        mu_panel_product.rows(record, rows);
+        mu_panel_product.cols(record, cols);
+        mu_panel_product.depth(record, depth);
+        mu_panel_product.c0(record, c0);
+        mu_panel_product.c1(record, c1);
+        mu_panel_product.c2(record, c2);
+        mu_panel_product.w0(record, w0);
+        mu_panel_product.w1(record, w1);
+        mu_panel_product.w2(record, w2);
+        mu_panel_product.symmetric(record, symmetric ? 1 : 0);
+        mu_panel_product.reserved(record, 0);
     }
 
     /** Rows of C. */

@@ -1,7 +1,9 @@
 package dev.muonium.ortho;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.StringJoiner;
 
 /**
  * The polynomials that a Newton-Schulz iteration applies, one per step.
@@ -114,46 +116,68 @@ public record CoefficientSchedule(String name, List<Coefficients> steps, double 
         return new CoefficientSchedule("cans", CANS, 1);
     }
 
-    /** {@link #minimax(int, double, double)} with the safety factor 1.01. */
+    /** {@link #minimax(double, double, int...)} of quintics, with the safety factor 1.01. */
     public static CoefficientSchedule minimax(int steps, double lower) {
         return minimax(steps, lower, 1.01);
     }
 
+    /** {@link #minimax(double, double, int...)} of quintics. */
+    public static CoefficientSchedule minimax(int steps, double lower, double safety) {
+        int[] degrees = new int[requireSteps(steps)];
+        Arrays.fill(degrees, 5);
+        return minimax(lower, safety, degrees);
+    }
+
     /**
-     * For singular values in {@code [lower, 1]} and a fixed number of steps: each polynomial is the odd one of degree 5 that is nearest
-     * to 1 on the interval that the ones before it leave, which makes their composition the best there is (arXiv 2505.16932, theorem
-     * 3.1; here without that paper's cushion, and for the number of steps that are taken). They are computed here, by Remez' exchange
-     * in FP64: the same bits everywhere. The smaller {@code lower}, the more the small singular values grow and the wider the interval
-     * around 1 in which all of {@code [lower, 1]} end.
+     * For singular values in {@code [lower, 1]} and polynomials of given degrees: each is the odd one that is nearest to 1 on the
+     * interval that the ones before it leave, which makes their composition the best there is (arXiv 2505.16932, theorem 3.1; here
+     * without that paper's cushion, and for the number of steps that are taken). They are computed here, by Remez' exchange in FP64: the
+     * same bits everywhere. The smaller {@code lower}, the more the small singular values grow and the wider the interval around 1 in
+     * which all of {@code [lower, 1]} end.
      *
      * @param lower from 1e-6 to 0.5
      * @param safety σ is divided by it in every polynomial, so that rounding cannot push it beyond their interval; from 1 to 1.5
+     * @param degrees of the polynomials in order, each 3, 5, 7 or 9; a GPU takes 3 or 5 as the first
      */
-    public static CoefficientSchedule minimax(int steps, double lower, double safety) {
+    public static CoefficientSchedule minimax(double lower, double safety, int... degrees) {
         if (!(lower >= 1e-6 && lower <= 0.5)) {
             throw new IllegalArgumentException("the minimax schedule is for singular values from " + lower
                     + " to 1; the lower end must be from 1e-6 to 0.5");
         }
         requireSafety("the minimax schedule", safety);
         List<Coefficients> list = new ArrayList<>();
+        StringJoiner name = new StringJoiner("-", "minimax/", "/" + lower);
         double low = lower;
         double high = 1;
-        for (int i = 0; i < steps; i++) {
+        for (int degree : degrees) {
+            if (degree < 3 || degree > 9 || degree % 2 == 0) {
+                throw new IllegalArgumentException(
+                        "the minimax schedule has a polynomial of degree " + degree + "; it must be 3, 5, 7 or 9");
+            }
+            name.add(String.valueOf(degree));
             if (high - low < CONVERGED) {
                 list.add(POLAR_EXPRESS_LIMIT);
                 continue;
             }
-            MinimaxQuintic best = MinimaxQuintic.on(low, high);
+            MinimaxPolynomial best = MinimaxPolynomial.on(low, high, degree);
             list.add(best.coefficients().ofScaled(1 / safety));
             low = 1 - best.error();
             high = 1 + best.error();
         }
-        return new CoefficientSchedule("minimax/" + lower, list, 1);
+        return new CoefficientSchedule(name.toString(), list, 1);
+    }
+
+    private static int requireSteps(int steps) {
+        if (steps < 1 || steps > MAX_STEPS) {
+            throw new IllegalArgumentException(
+                    "a schedule has " + steps + " Newton-Schulz steps; it must have from 1 to " + MAX_STEPS);
+        }
+        return steps;
     }
 
     /**
-     * The schedule of a name: {@code keller/STEPS}, {@code polar-express/STEPS}, {@code minimax/STEPS/LOWER}, {@code you}, {@code cans}
-     * or {@code nanochat}.
+     * The schedule of a name: {@code keller/STEPS}, {@code polar-express/STEPS}, {@code minimax/STEPS/LOWER} or
+     * {@code minimax/DEGREE-DEGREE-.../LOWER}, {@code you}, {@code cans} or {@code nanochat}.
      *
      * @throws IllegalArgumentException if there is none of that name
      */
@@ -163,7 +187,7 @@ public record CoefficientSchedule(String name, List<Coefficients> steps, double 
             return switch (parts[0] + "/" + (parts.length - 1)) {
                 case "keller/1" -> keller(Integer.parseInt(parts[1]));
                 case "polar-express/1" -> polarExpress(Integer.parseInt(parts[1]));
-                case "minimax/2" -> minimax(Integer.parseInt(parts[1]), Double.parseDouble(parts[2]));
+                case "minimax/2" -> minimax(parts[1], Double.parseDouble(parts[2]));
                 case "you/0" -> you();
                 case "cans/0" -> cans();
                 case "nanochat/0" -> nanochat();
@@ -172,6 +196,15 @@ public record CoefficientSchedule(String name, List<Coefficients> steps, double 
         } catch (NumberFormatException e) {
             throw unknown(name);
         }
+    }
+
+    private static CoefficientSchedule minimax(String stepsOrDegrees, double lower) {
+        if (!stepsOrDegrees.contains("-")) {
+            return minimax(Integer.parseInt(stepsOrDegrees), lower);
+        }
+        int[] degrees =
+                Arrays.stream(stepsOrDegrees.split("-", -1)).mapToInt(Integer::parseInt).toArray();
+        return minimax(lower, 1.01, degrees);
     }
 
     private static IllegalArgumentException unknown(String name) {

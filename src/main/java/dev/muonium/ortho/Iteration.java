@@ -135,6 +135,9 @@ public final class Iteration {
         // coefficients.
         int shift = Math.abs(exponent) <= EASY_EXPONENT ? 0 : Math.clamp(-exponent, -126, 126);
         rescale.exponent(shift);
+        for (Stage stage : stages) {
+            stage.prepare();
+        }
         if (gramNorm == null) {
             firstStep.normalize(norm, shift);
         } else {

@@ -34,12 +34,19 @@ final class PanelStage implements Stage, Normalized {
         this.upper = upper;
         this.coefficients = coefficients;
         this.set = set;
-        factor(1);
+        set.accept(coefficients);
+    }
+
+    /** The record lies in a workspace that other iterations use in between. */
+    @Override
+    public void prepare() {
+        product.write();
     }
 
     @Override
     public void factor(double s) {
         set.accept(coefficients.ofScaled(s));
+        product.write();
     }
 
     @Override

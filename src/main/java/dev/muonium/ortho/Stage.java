@@ -5,6 +5,9 @@ package dev.muonium.ortho;
  * time. How it is cut depends on the matrix's shape alone.
  */
 interface Stage {
+    /** Called before the first stage of each iteration runs: the workspace may have served another one. */
+    default void prepare() {}
+
     int tasks();
 
     void run(int task, int worker);

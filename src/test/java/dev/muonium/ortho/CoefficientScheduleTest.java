@@ -156,7 +156,7 @@ class CoefficientScheduleTest {
         assertSentence("safety factor 2.0", () -> CoefficientSchedule.minimax(5, 0.01, 2));
         assertSentence("singular values from 0.0 to 1", () -> CoefficientSchedule.minimax(5, 0));
         assertSentence("has 0 Newton-Schulz steps", () -> CoefficientSchedule.minimax(0, 0.01));
-        assertSentence("all three must be finite", () -> new Coefficients(1, Double.NaN, 0));
+        assertSentence("all must be finite", () -> new Coefficients(1, Double.NaN, 0));
         assertSentence("restarts after 0 steps", () -> Way.gram(0));
         assertSentence(
                 "epsilon of Newton-Schulz is 0.0", () -> NewtonSchulz.defaults().epsilon(0));

@@ -22,8 +22,13 @@ public final class ReferenceNewtonSchulz {
         for (Coefficients step : spec.schedule().steps()) {
             double[] a = multiply(x, transpose(x, rows, cols), rows, cols, rows);
             double[] squared = multiply(a, a, rows, rows, rows);
+            double[] factor = new double[a.length];
             for (int i = 0; i < a.length; i++) {
-                a[i] = step.b() * a[i] + step.c() * squared[i];
+                factor[i] = step.d() * a[i] + step.e() * squared[i];
+            }
+            double[] higher = multiply(squared, factor, rows, rows, rows);
+            for (int i = 0; i < a.length; i++) {
+                a[i] = step.b() * a[i] + step.c() * squared[i] + higher[i];
             }
             double[] product = multiply(a, x, rows, rows, cols);
             for (int i = 0; i < x.length; i++) {
