@@ -42,10 +42,10 @@ public record Orthogonalization(String nsSchedule, Norm nsNorm) {
 
     /** The iteration. */
     NewtonSchulz newtonSchulz() {
-        NewtonSchulz chosen = NewtonSchulz.defaults();
-        if (!nsSchedule.equals(AUTO)) {
-            chosen = chosen.schedule(CoefficientSchedule.named(nsSchedule));
-        }
+        NewtonSchulz library = NewtonSchulz.fourSteps();
+        NewtonSchulz chosen = nsSchedule.equals(AUTO) || nsSchedule.equals(library.schedule().name())
+                ? library
+                : NewtonSchulz.defaults().schedule(CoefficientSchedule.named(nsSchedule));
         return switch (nsNorm) {
             case AUTO -> chosen;
             case FROBENIUS -> chosen.norm(NormConvention.ADD_EPSILON);

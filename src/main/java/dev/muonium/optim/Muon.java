@@ -45,7 +45,7 @@ public record Muon(
         BlockFormat.requireBlock(block);
     }
 
-    /** lr 0.02, β 0.95, Nesterov, λ 0.1, adjustment {@code original}, five Keller steps, FP32 state, blocks of 128. */
+    /** lr 0.02, β 0.95, Nesterov, λ 0.1, adjustment {@code original}, {@link NewtonSchulz#fourSteps four steps}, FP32 state, blocks of 128. */
     public static Muon defaults() {
         return new Muon(
                 "muon",
@@ -54,7 +54,7 @@ public record Muon(
                 true,
                 0.1,
                 LearningRateAdjustment.ORIGINAL,
-                NewtonSchulz.defaults(),
+                NewtonSchulz.fourSteps(),
                 StateFormat.FP32,
                 BlockFormat.DEFAULT_BLOCK);
     }

@@ -1,7 +1,9 @@
 package dev.muonium.optim;
 
 import dev.muonium.device.Device;
+import dev.muonium.device.Kernels;
 import dev.muonium.device.Task;
+import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
@@ -29,13 +31,16 @@ final class MuonPass implements AutoCloseable {
     private final @Nullable StateFile file;
 
     private final AtomicInteger nextLaned = new AtomicInteger();
+    private final AtomicInteger fallbacks = new AtomicInteger();
     private final Task laneTask = this::lane;
     private final Task momentumTask = this::sharedMomentum;
     private final Task stageTask = this::sharedStage;
+    private final Task sumTask = this::sharedSum;
     private final Task updateTask = this::sharedUpdate;
 
     private float gradientScale;
     private int currentShared;
+    private boolean fallenBack;
     private int currentStage;
 
     /** A matrix with its iteration in each of the workspaces that it may get, and the sums of its chunks. */
@@ -50,12 +55,16 @@ final class MuonPass implements AutoCloseable {
             this.partial = new double[Chunks.count(slot.elements())];
         }
 
-        double norm() {
+        double sum() {
             double sum = 0;
             for (double part : partial) {
                 sum += part;
             }
-            return Math.sqrt(sum);
+            return sum;
+        }
+
+        double norm() {
+            return Math.sqrt(sum());
         }
     }
 
@@ -127,9 +136,14 @@ final class MuonPass implements AutoCloseable {
         return workspace == null ? 0 : workspace.byteSize();
     }
 
-    /** All slots were prepared. */
-    void run(float newGradientScale, long seed) {
+    /**
+     * All slots were prepared.
+     *
+     * @return how many matrices needed the iteration to fall back to
+     */
+    int run(float newGradientScale, long seed) {
         gradientScale = newGradientScale;
+        fallbacks.set(0);
         for (int i = 0; i < shared.length; i++) {
             shared[i].slot.keyRounding(seed);
             runShared(i);
@@ -139,20 +153,33 @@ final class MuonPass implements AutoCloseable {
         }
         nextLaned.set(0);
         device.workers().run(lanes, laneTask);
+        return fallbacks.get();
     }
 
     private void runShared(int index) {
         Matrix matrix = shared[index];
         Iteration iteration = matrix.iterations[0];
         currentShared = index;
+        fallenBack = false;
         device.workers().run(matrix.partial.length, momentumTask);
         stateUsed(matrix, index + 1 < shared.length ? shared[index + 1] : laned.length > 0 ? laned[0] : null);
-        iteration.begin(matrix.norm());
+        runStages(iteration, matrix.norm());
+        if (iteration.hasFallback()) {
+            device.workers().run(matrix.partial.length, sumTask);
+            if (iteration.isWrong(matrix.sum())) {
+                fallenBack = true;
+                runStages(sharedIteration(), refill(matrix, sharedIteration()));
+            }
+        }
+        device.workers().run(rowTasks(matrix.slot), updateTask);
+    }
+
+    private void runStages(Iteration iteration, double norm) {
+        iteration.begin(norm);
         for (int stage = 0; stage < iteration.stages(); stage++) {
             currentStage = stage;
             device.workers().run(iteration.tasks(stage), stageTask);
         }
-        device.workers().run(rowTasks(matrix.slot), updateTask);
     }
 
     private void sharedMomentum(int chunk, int worker) {
@@ -160,13 +187,29 @@ final class MuonPass implements AutoCloseable {
     }
 
     private void sharedStage(int task, int worker) {
-        shared[currentShared].iterations[0].run(currentStage, task, worker);
+        sharedIteration().run(currentStage, task, worker);
+    }
+
+    private Iteration sharedIteration() {
+        Iteration iteration = shared[currentShared].iterations[0];
+        return fallenBack ? iteration.fallback() : iteration;
+    }
+
+    private void sharedSum(int chunk, int worker) {
+        Matrix matrix = shared[currentShared];
+        long begin = chunk * Chunks.SIZE;
+        matrix.partial[chunk] =
+                sumOfSquares(sharedIteration(), begin, Math.min(begin + Chunks.SIZE, matrix.slot.elements()));
+    }
+
+    private double sumOfSquares(Iteration iteration, long begin, long end) {
+        return device.kernels().sumSquares(iteration.output(), iteration.precision(), begin, end);
     }
 
     private void sharedUpdate(int task, int worker) {
         MuonSlot slot = shared[currentShared].slot;
         long begin = task * rowsPerTask(slot);
-        update(shared[currentShared], 0, begin, Math.min(begin + rowsPerTask(slot), slot.rows));
+        update(shared[currentShared], sharedIteration(), begin, Math.min(begin + rowsPerTask(slot), slot.rows));
     }
 
     private static long rowsPerTask(MuonSlot slot) {
@@ -189,7 +232,12 @@ final class MuonPass implements AutoCloseable {
             stateUsed(matrix, i + lanes < laned.length ? laned[i + lanes] : null);
             iteration.begin(matrix.norm());
             iteration.run(worker);
-            update(matrix, lane, 0, matrix.slot.rows);
+            if (iteration.hasFallback() && iteration.isWrong(sumOfSquares(iteration, 0, matrix.slot.elements()))) {
+                iteration = iteration.fallback();
+                iteration.begin(refill(matrix, iteration));
+                iteration.run(worker);
+            }
+            update(matrix, iteration, 0, matrix.slot.rows);
         }
     }
 
@@ -224,9 +272,55 @@ final class MuonPass implements AutoCloseable {
                         Math.min(begin + Chunks.SIZE, slot.elements()));
     }
 
-    private void update(Matrix matrix, int place, long rowBegin, long rowEnd) {
+    /**
+     * u once more, on the calling thread: it was overwritten, and the momentum is that of this step already. Made from the momentum as it
+     * is stored.
+     *
+     * @return its norm
+     */
+    private double refill(Matrix matrix, Iteration iteration) {
+        fallbacks.incrementAndGet();
         MuonSlot slot = matrix.slot;
-        Iteration iteration = matrix.iterations[place];
+        Kernels kernels = device.kernels();
+        MemorySegment u = iteration.input();
+        ElementType type = iteration.precision();
+        if (slot.momentum.format() == BlockFormat.F32) {
+            kernels.scale(
+                    1, slot.momentum.codes(), ElementType.F32, slot.cols, u, type, slot.cols, slot.cols, 0, slot.rows);
+        } else {
+            kernels.dequantize(
+                    slot.momentum.format(),
+                    slot.momentum.block(),
+                    slot.momentum.codes(),
+                    slot.momentum.scales(),
+                    u,
+                    type,
+                    0,
+                    slot.elements());
+        }
+        if (slot.spec.nesterov()) {
+            double beta = slot.group.momentum();
+            kernels.axpby(
+                    (float) ((1 - beta) * gradientScale),
+                    slot.parameter.gradient(),
+                    slot.parameter.gradientType(),
+                    slot.cols,
+                    (float) beta,
+                    u,
+                    type,
+                    slot.cols,
+                    u,
+                    type,
+                    slot.cols,
+                    slot.cols,
+                    0,
+                    slot.rows);
+        }
+        return Math.sqrt(kernels.sumSquares(u, type, 0, slot.elements()));
+    }
+
+    private void update(Matrix matrix, Iteration iteration, long rowBegin, long rowEnd) {
+        MuonSlot slot = matrix.slot;
         device.kernels()
                 .muonUpdate(
                         slot.parameter.weights(),

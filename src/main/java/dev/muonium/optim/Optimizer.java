@@ -68,6 +68,7 @@ public final class Optimizer implements AutoCloseable {
     private final AtomicBoolean busy = new AtomicBoolean();
     private @Nullable StepPlan plan;
     private long steps;
+    private long fallbacks;
     private int plansMade;
     private long waitedNanos;
     private volatile boolean closed;
@@ -294,6 +295,16 @@ public final class Optimizer implements AutoCloseable {
         }
     }
 
+    /** How many matrices so far, counted per step, had an orthogonalization that went wrong; see {@link StepReport#fallbacks}. */
+    public long fallbacks() {
+        acquire();
+        try {
+            return fallbacks;
+        } finally {
+            release();
+        }
+    }
+
     /** Takes a step with the gradients as they are; see {@link #step(double)}. */
     public StepReport step() {
         return step(1);
@@ -332,7 +343,8 @@ public final class Optimizer implements AutoCloseable {
                 active.get(i).stepTaken();
             }
             steps++;
-            return new StepReport(steps, true, decision.norm(), decision.clip(), null);
+            fallbacks += decision.fallbacks();
+            return new StepReport(steps, true, decision.norm(), decision.clip(), null, decision.fallbacks());
         } finally {
             release();
         }
@@ -343,7 +355,7 @@ public final class Optimizer implements AutoCloseable {
             throw new NonFiniteGradientException(parameter);
         }
         LOG.warn("the step after step {} was left out: the gradient of parameter '{}' is not finite", steps, parameter);
-        return new StepReport(steps, false, Double.NaN, 1, parameter);
+        return new StepReport(steps, false, Double.NaN, 1, parameter, 0);
     }
 
     /** The plan for the parameters that are not frozen now. */

@@ -11,10 +11,13 @@ import org.jspecify.annotations.Nullable;
  *     was left out
  * @param clipFactor what gradients were multiplied by so that the norm does not exceed the limit; 1 when nothing was clipped
  * @param nonFiniteParameter the first parameter whose gradient is not finite, or null
+ * @param fallbacks matrices whose orthogonalization by the Gram matrix went wrong and was done again from the matrix itself; see {@link
+ *     dev.muonium.ortho.Iteration#isWrong}
  */
 public record StepReport(
         long step,
         boolean taken,
         double gradientNorm,
         double clipFactor,
-        @Nullable String nonFiniteParameter) {}
+        @Nullable String nonFiniteParameter,
+        int fallbacks) {}

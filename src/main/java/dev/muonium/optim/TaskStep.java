@@ -55,9 +55,9 @@ final class TaskStep implements StepPlan {
         }
         double clip = Math.min(1, clipNorm / (norm + CLIP_EPSILON));
         double scale = gradientScale * clip;
-        muon.run(Ranges.requireFactor(SCALE_AFTER_CLIPPING, scale), seed);
+        int fallbacks = muon.run(Ranges.requireFactor(SCALE_AFTER_CLIPPING, scale), seed);
         adamW.run(scale, seed);
-        return new Decision(norm, clip, -1);
+        return new Decision(norm, clip, -1, fallbacks);
     }
 
     @Override

@@ -94,10 +94,8 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
                 switch (spec.norm()) {
                     case ADD_EPSILON -> Muonium.MU_NORM_ADD_EPSILON();
                     case MAX_EPSILON -> Muonium.MU_NORM_MAX_EPSILON();
-                    case GRAM ->
-                        throw new UnsupportedOperationException(
-                                "stacks and GPUs normalize by the Frobenius norm only, not by GRAM; take ADD_EPSILON or"
-                                        + " MAX_EPSILON");
+                    // The device forms the first step's coefficients before there is a Gram matrix.
+                    case GRAM -> Muonium.MU_NORM_MAX_EPSILON();
                 });
         return start;
     }
@@ -276,7 +274,7 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
             switch (way) {
                 case Way.Plain plain -> stepByStep(new SquareProducts.Full());
                 case Way.Symmetric symmetric -> stepByStep(policy);
-                case Way.Gram gram -> gram(gram.restartAfter());
+                case Way.Gram gram -> gram(gram.first(), gram.then());
             }
         }
 
@@ -317,14 +315,15 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
                     count);
         }
 
-        private void gram(int restartAfter) {
+        private void gram(int first, int then) {
             Stack r = squares[0];
             Stack z = squares[1];
             Stack q = squares[2];
             Stack t = squares[3];
             int steps = spec.schedule().steps().size();
-            for (int begin = 0; begin < steps; begin += restartAfter) {
-                int end = Math.min(begin + restartAfter, steps);
+            int end;
+            for (int begin = 0; begin < steps; begin = end) {
+                end = Math.min(begin + (begin == 0 ? first : then), steps);
                 square(policy, x, tall, x, !tall, r);
                 for (int step = begin; step < end; step++) {
                     if (coefficients.isQuintic(step)) {

@@ -104,7 +104,7 @@ abstract class Evaluation<M> {
         switch (way) {
             case Way.Plain plain -> stepByStep(steps, false);
             case Way.Symmetric symmetric -> stepByStep(steps, true);
-            case Way.Gram gram -> gram(steps, gram.restartAfter());
+            case Way.Gram gram -> gram(steps, gram.first(), gram.then());
         }
     }
 
@@ -138,13 +138,14 @@ abstract class Evaluation<M> {
         }
     }
 
-    private void gram(List<Coefficients> steps, int restartAfter) {
+    private void gram(List<Coefficients> steps, int first, int then) {
         M r = square(0);
         M z = square(1);
         M q = square(2);
         M t = square(3);
-        for (int begin = 0; begin < steps.size(); begin += restartAfter) {
-            int end = Math.min(begin + restartAfter, steps.size());
+        int end;
+        for (int begin = 0; begin < steps.size(); begin = end) {
+            end = Math.min(begin + (begin == 0 ? first : then), steps.size());
             gramMatrix(r, true);
             if (begin == 0) {
                 firstGramMatrix(r);

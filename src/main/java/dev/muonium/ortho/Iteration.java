@@ -24,6 +24,9 @@ public final class Iteration {
     /** With a norm of 2^±this, neither the Gram matrix nor its square leaves the range of FP32 or bfloat16. */
     private static final int EASY_EXPONENT = 12;
 
+    /** No schedule leaves larger singular values, and all of them together hardly ever come near it. */
+    private static final double LARGEST = 1.5;
+
     private final ElementType precision;
     private final Way way;
     private final long rows;
@@ -34,8 +37,15 @@ public final class Iteration {
     private final FirstStep firstStep;
     private final @Nullable GramNorm gramNorm;
     private final Stage[] stages;
+    private final @Nullable Iteration fallback;
 
-    private Iteration(Way way, ElementType precision, long rows, long cols, Evaluation<?> evaluation) {
+    private Iteration(
+            Way way,
+            ElementType precision,
+            long rows,
+            long cols,
+            Evaluation<?> evaluation,
+            @Nullable Iteration fallback) {
         this.precision = precision;
         this.way = way;
         this.rows = rows;
@@ -46,6 +56,7 @@ public final class Iteration {
         this.firstStep = evaluation.firstStep();
         this.gramNorm = evaluation.gramNorm();
         this.stages = evaluation.stages();
+        this.fallback = fallback;
     }
 
     /**
@@ -94,10 +105,25 @@ public final class Iteration {
                 needed / ElementType.F32.byteSize());
         ElementType precision = spec.precisionOn(device);
         Way way = spec.wayFor(rows, cols, precision);
+        return bind(spec, device, precision, way, rows, cols, workspace);
+    }
+
+    private static Iteration bind(
+            NewtonSchulz spec,
+            Device device,
+            ElementType precision,
+            Way way,
+            long rows,
+            long cols,
+            MemorySegment workspace) {
         Evaluation<?> evaluation = precision == ElementType.BF16
                 ? new PanelEvaluation(spec, device.kernels(), rows, cols, way, workspace)
                 : new DenseEvaluation(spec, device, rows, cols, way, workspace);
-        return new Iteration(way, precision, rows, cols, evaluation);
+        // It takes turns with this one in the same workspace, and needs less of it.
+        Iteration fallback = way instanceof Way.Gram
+                ? bind(spec, device, precision, Way.symmetric(), rows, cols, workspace)
+                : null;
+        return new Iteration(way, precision, rows, cols, evaluation, fallback);
     }
 
     /** Where U goes, {@code rows × cols} and dense, before {@link #begin}. */
@@ -143,6 +169,36 @@ public final class Iteration {
         } else {
             gramNorm.shift(shift);
         }
+    }
+
+    /**
+     * Whether a result cannot be one: the polynomials leave no singular value above {@value #LARGEST}, but rounding can make small
+     * eigenvalues of the Gram matrix negative and large ones larger, which the steps that follow a restart blow up. An iteration that
+     * does not go by the Gram matrix has no {@link #fallback} and is never wrong in this way.
+     *
+     * @param sumOfSquares of {@link #output()}, NaN or infinite if it is not finite
+     */
+    public boolean isWrong(double sumOfSquares) {
+        double largest = LARGEST * LARGEST * Math.min(rows, cols);
+        return fallback != null && !(sumOfSquares <= largest);
+    }
+
+    /** Whether there is a {@link #fallback}. */
+    public boolean hasFallback() {
+        return fallback != null;
+    }
+
+    /**
+     * The iteration that evaluates each step from X itself, for a result that {@link #isWrong is wrong}: U has to be written to its
+     * {@link #input()} again. It shares this one's workspace.
+     *
+     * @throws IllegalStateException if this is such an iteration itself
+     */
+    public Iteration fallback() {
+        if (fallback == null) {
+            throw new IllegalStateException("an iteration by " + way + " has nothing to fall back to");
+        }
+        return fallback;
     }
 
     /** The number of stages. */

@@ -44,9 +44,17 @@ public record NewtonSchulz(
         }
     }
 
-    /** Keller's five steps, {@code U/(‖U‖ + 1e-7)}, precision and way chosen per device and shape. */
+    /** Keller's five steps, {@code U/(‖U‖ + 1e-7)}, as in torch's Muon; precision and way chosen per device and shape. */
     public static NewtonSchulz defaults() {
         return new NewtonSchulz(CoefficientSchedule.keller(), NormConvention.ADD_EPSILON, 1e-7, null, null);
+    }
+
+    /**
+     * What {@code Muon} takes by default: {@link CoefficientSchedule#fourSteps} of an input that is normalized by its Gram matrix; precision
+     * and way chosen per device and shape.
+     */
+    public static NewtonSchulz fourSteps() {
+        return new NewtonSchulz(CoefficientSchedule.fourSteps(), NormConvention.GRAM, 1e-7, null, null);
     }
 
     /** A copy with other polynomials. */

@@ -9,6 +9,9 @@ sealed interface PolarEngine extends AutoCloseable permits TiledPolar, StackedPo
 
     Way way();
 
+    /** How many matrices were evaluated a second time, step by step, because their Gram iteration went wrong. */
+    long fallbacks();
+
     /** {@code out ← NewtonSchulz(u)} for each matrix of a stack. */
     void run(
             int count,

@@ -71,6 +71,14 @@ public final class PolarFactor implements AutoCloseable {
         return engine.way();
     }
 
+    /**
+     * How many matrices so far were evaluated a second time, from X itself in every step, because their Gram iteration had gone wrong
+     * ({@link Iteration#isWrong}). On a GPU, where results are not looked at, 0.
+     */
+    public long fallbacks() {
+        return engine.fallbacks();
+    }
+
     /** {@code out ← NewtonSchulz(u)} for dense matrices. */
     public void apply(MemorySegment u, ElementType uType, MemorySegment out, ElementType outType) {
         apply(u, uType, cols, out, outType, cols);

@@ -64,6 +64,12 @@ final class StackedPolar implements PolarEngine {
         return iteration.precision();
     }
 
+    /** A stack's results are not looked at: they may not be there yet. */
+    @Override
+    public long fallbacks() {
+        return 0;
+    }
+
     @Override
     public Way way() {
         return iteration.way();

@@ -19,6 +19,7 @@ final class TiledPolar implements PolarEngine {
     private final Tensor workspace;
     private final Iteration iteration;
     private final double[] partial;
+    private long fallbacks;
 
     TiledPolar(NewtonSchulz spec, Device device, long rows, long cols) {
         this.device = device;
@@ -36,6 +37,11 @@ final class TiledPolar implements PolarEngine {
             throw e;
         }
         this.partial = new double[Math.toIntExact((rows + ROWS - 1) / ROWS)];
+    }
+
+    @Override
+    public long fallbacks() {
+        return fallbacks;
     }
 
     @Override
@@ -71,16 +77,40 @@ final class TiledPolar implements PolarEngine {
     }
 
     private void run(MemorySegment u, ElementType uType, long uLd, MemorySegment out, ElementType outType, long outLd) {
+        Iteration used = iteration;
+        compute(used, u, uType, uLd);
+        if (used.hasFallback() && used.isWrong(sumOfSquares(used.output()))) {
+            fallbacks++;
+            used = used.fallback();
+            compute(used, u, uType, uLd);
+        }
+        Iteration done = used;
+        forRows((begin, end, task) -> device.kernels()
+                .scale(1, done.output(), done.precision(), cols, out, outType, outLd, cols, begin, end));
+    }
+
+    private double sumOfSquares(MemorySegment matrix) {
+        forRows((begin, end, task) -> partial[task] =
+                device.kernels().sumSquares(matrix, iteration.precision(), begin * cols, end * cols));
+        return sum();
+    }
+
+    private double sum() {
+        double sum = 0;
+        for (double part : partial) {
+            sum += part;
+        }
+        return sum;
+    }
+
+    private void compute(Iteration iteration, MemorySegment u, ElementType uType, long uLd) {
         Kernels kernels = device.kernels();
         ElementType precision = iteration.precision();
         forRows((begin, end, task) -> {
             kernels.scale(1, u, uType, uLd, iteration.input(), precision, cols, cols, begin, end);
             partial[task] = kernels.sumSquares(iteration.input(), precision, begin * cols, end * cols);
         });
-        double sum = 0;
-        for (double part : partial) {
-            sum += part;
-        }
+        double sum = sum();
         if (!(sum < Double.POSITIVE_INFINITY)) {
             throw PolarEngine.notFinite(rows, cols);
         }
@@ -89,8 +119,6 @@ final class TiledPolar implements PolarEngine {
             int current = stage;
             device.workers().run(iteration.tasks(stage), (task, worker) -> iteration.run(current, task, worker));
         }
-        forRows((begin, end, task) ->
-                kernels.scale(1, iteration.output(), precision, cols, out, outType, outLd, cols, begin, end));
     }
 
     @FunctionalInterface

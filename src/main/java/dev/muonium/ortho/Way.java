@@ -29,20 +29,21 @@ public sealed interface Way {
      * every product is symmetric and only its upper tiles are computed. Work about 20 and 47 with a restart after every two
      * steps, 20 and 38 after every three.
      *
-     * @param restartAfter the number of steps between restarts, at least 1; in BF16 at most 2 is advisable
+     * @param first the number of steps before the first restart, at least 1
+     * @param then the number of steps between later restarts, at least 1
      */
-    record Gram(int restartAfter) implements Way {
-        /** Checks the restart. */
+    record Gram(int first, int then) implements Way {
+        /** Checks the restarts. */
         public Gram {
-            if (restartAfter < 1) {
-                throw new IllegalArgumentException("a Gram iteration restarts after " + restartAfter
+            if (first < 1 || then < 1) {
+                throw new IllegalArgumentException("a Gram iteration restarts after " + Math.min(first, then)
                         + " steps; it must be at least 1 (without restarts it is not stable in half precision)");
             }
         }
 
         @Override
         public String toString() {
-            return "gram/" + restartAfter;
+            return first == then ? "gram/" + then : "gram/" + first + "+" + then;
         }
     }
 
@@ -58,11 +59,16 @@ public sealed interface Way {
 
     /** {@link Gram} with a restart after every two steps. */
     static Way gram() {
-        return new Gram(2);
+        return new Gram(2, 2);
+    }
+
+    /** {@link Gram} with a restart after every so many steps. */
+    static Way gram(int restartAfter) {
+        return new Gram(restartAfter, restartAfter);
     }
 
     /** {@link Gram}. */
-    static Way gram(int restartAfter) {
-        return new Gram(restartAfter);
+    static Way gram(int first, int then) {
+        return new Gram(first, then);
     }
 }

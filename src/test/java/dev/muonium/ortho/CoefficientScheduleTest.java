@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class CoefficientScheduleTest {
     /** Where singular values in [lo, 1] end; known figures of these schedules, which a wrong digit would change. */
@@ -78,10 +78,13 @@ class CoefficientScheduleTest {
 
     /** Its error at the ends and at both extrema is the same, which only the best polynomial's is (Chebyshev). */
     @ParameterizedTest
-    @ValueSource(doubles = {1e-6, 1e-3, 0.002, 0.05, 0.5, 0.98})
-    void theMinimaxPolynomialEquioscillates(double low) {
+    @CsvSource({
+        "5, 1e-6", "5, 1e-3", "5, 0.002", "5, 0.05", "5, 0.5", "5, 0.98", "3, 0.01", "3, 0.9", "7, 1e-3", "7, 0.3", "9, 1e-3",
+        "9, 0.002", "9, 0.05", "9, 0.3"
+    })
+    void theMinimaxPolynomialEquioscillates(int degree, double low) {
         double high = 1.3;
-        MinimaxQuintic best = MinimaxQuintic.on(low, high);
+        MinimaxPolynomial best = MinimaxPolynomial.on(low, high, degree);
         int signs = 0;
         double most = 0;
         double before = 0;
@@ -94,7 +97,7 @@ class CoefficientScheduleTest {
             }
         }
         assertEquals(best.error(), most, 1e-6 * best.error() + 1e-14);
-        assertEquals(4, signs, "alternations at " + low);
+        assertEquals((degree + 3) / 2, signs, "alternations at " + low);
     }
 
     @Test
@@ -119,6 +122,32 @@ class CoefficientScheduleTest {
         assertEquals(358, gain, 0.5);
     }
 
+    /** What was chosen: more growth than Keller's 485 once the Gram norm has taken the place of the larger Frobenius norm. */
+    @Test
+    void theFourStepsKeepTheirInterval() {
+        List<Coefficients> steps = CoefficientSchedule.fourSteps().steps();
+        assertEquals(4, steps.size());
+        double least = Double.MAX_VALUE;
+        double most = 0;
+        for (int i = 0; i <= 100_000; i++) {
+            double sigma = 0.002 * Math.pow(500, i / 100_000.0);
+            for (Coefficients step : steps) {
+                sigma = step.apply(sigma);
+            }
+            least = Math.min(least, sigma);
+            most = Math.max(most, sigma);
+        }
+        assertTrue(least > 0.75 && most < 1.25, least + " to " + most);
+        double gain = steps.stream().mapToDouble(Coefficients::a).reduce(1, (a, b) -> a * b);
+        assertTrue(gain > 485, "gain " + gain);
+    }
+
+    @Test
+    void aDegreeThatIsNoneGetsASentence() {
+        assertSentence("degree 4", () -> CoefficientSchedule.minimax(0.01, 1.01, 5, 4));
+        assertSentence("degree 11", () -> CoefficientSchedule.minimax(0.01, 1.01, 11));
+    }
+
     @Test
     void aNarrowIntervalEndsInTheLimit() {
         List<Coefficients> steps = CoefficientSchedule.minimax(6, 0.5).steps();
@@ -130,6 +159,8 @@ class CoefficientScheduleTest {
         assertEquals(CoefficientSchedule.keller(4), CoefficientSchedule.named("keller/4"));
         assertEquals(CoefficientSchedule.polarExpress(3), CoefficientSchedule.named("polar-express/3"));
         assertEquals(CoefficientSchedule.minimax(4, 0.002), CoefficientSchedule.named("minimax/4/0.002"));
+        assertEquals(CoefficientSchedule.minimax(4, 0.002), CoefficientSchedule.named("minimax/5-5-5-5/0.002"));
+        assertEquals(CoefficientSchedule.fourSteps(), CoefficientSchedule.named("four-steps"));
         for (String name : List.of("you", "cans", "nanochat")) {
             assertEquals(name, CoefficientSchedule.named(name).name());
         }

@@ -114,6 +114,7 @@ abstract class PolarFactorContract {
                 CoefficientSchedule.polarExpress(9, 1.05),
                 CoefficientSchedule.nanochat(),
                 CoefficientSchedule.cans(),
+                CoefficientSchedule.fourSteps(),
                 CoefficientSchedule.minimax(4, 0.002),
                 CoefficientSchedule.of("one step", List.of(new Coefficients(1.5, -0.5, 0))));
     }

@@ -1,5 +1,6 @@
 package dev.muonium.ortho;
 
+import dev.muonium.memory.Tensor;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
@@ -83,5 +84,45 @@ class PolarFactorTest extends CpuPolarFactorContract {
 
     private void bind(MemorySegment workspace) {
         Iteration.bind(FP32, device, 3, 4, workspace);
+    }
+
+    /**
+     * Four quintics that grow a rank-one matrix with noise by more than bf16 knows its Gram matrix to, without a restart: the way that
+     * {@link Way.Gram} warns of.
+     */
+    private static NewtonSchulz unstable() {
+        return NewtonSchulz.defaults()
+                .precision(ElementType.BF16)
+                .schedule(CoefficientSchedule.minimax(5, 0.0005))
+                .norm(NormConvention.GRAM);
+    }
+
+    private static float[] nearlyOfRankOne(int rows, int cols) {
+        float[] u = gaussian(rows * cols, 17);
+        for (int i = 0; i < rows; i++) {
+            for (int j = 0; j < cols; j++) {
+                u[i * cols + j] = u[i * cols + j] * 1e-3f + (float) (Math.cos(i) * Math.sin(1.7 * j));
+            }
+        }
+        return u;
+    }
+
+    @Test
+    void anIterationThatGoesWrongIsReplacedAndCounted() {
+        assumeBf16();
+        float[] u = nearlyOfRankOne(96, 160);
+        float[] expected = apply(device, unstable().way(Way.symmetric()), u, 96, 160);
+        try (Tensor in = f32(u);
+                Tensor out = f32(new float[u.length]);
+                PolarFactor polar = new PolarFactor(unstable().way(Way.gram(5)), device, 96, 160)) {
+            polar.apply(in.segment(), ElementType.F32, out.segment(), ElementType.F32);
+            assertEquals(1, polar.fallbacks());
+            assertArrayEquals(expected, out.toFloatArray());
+        }
+        try (PolarFactor polar = new PolarFactor(NewtonSchulz.defaults().way(Way.gram()), device, 96, 160);
+                Tensor in = f32(gaussian(u.length, 3))) {
+            polar.apply(in.segment(), ElementType.F32, in.segment(), ElementType.F32);
+            assertEquals(0, polar.fallbacks());
+        }
     }
 }
