@@ -8,18 +8,12 @@
 set -euo pipefail
 home=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 source "$home/src/build/find-jdk.sh"
+source "$home/jmh/cores.sh"
 
 jdk=$(find_jdk 25) || { echo "jmh/peer.sh: no JDK 25 was found: install one and point JAVA_HOME at it." >&2; exit 1; }
-command -v taskset >/dev/null && command -v lscpu >/dev/null ||
-    { echo "jmh/peer.sh: taskset and lscpu are missing: install util-linux." >&2; exit 1; }
-if [ -z "${MUONIUM_BUILT:-}" ]; then
-    mvn -q -B -f "$home/pom.xml" -DskipTests -Dmaven.test.skip package >&2
-fi
+cpus=$(cores)
+mvn -q -B -f "$home/pom.xml" -DskipTests -Dmaven.test.skip package >&2
 mvn -q -B -f "$home/jmh/pom.xml" -Ppeer process-classes >&2
-
-# One processor of each core: two threads of one core would not be two.
-cpus=$(lscpu -p=CPU,CORE | awk -F, '!/^#/ && !seen[$2]++ { print $1 }' |
-    while read -r cpu; do taskset -c "$cpu" true 2>/dev/null && echo "$cpu" || true; done | paste -sd,)
 
 exec "$jdk/bin/java" -Dorg.bytedeco.javacpp.cachedir="$home/jmh/target/javacpp" \
     -cp "$home/jmh/target/classes:$(cat "$home/jmh/target/classpath-peer")" \

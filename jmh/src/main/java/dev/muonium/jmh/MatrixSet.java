@@ -13,11 +13,13 @@ import java.util.stream.Stream;
  * @param shapes of one layer
  */
 record MatrixSet(int layers, List<Shape> shapes) {
+    private static final String LAYERS_OF = "layer-";
     private static final Pattern SIDES = Pattern.compile("([1-9]\\d{0,5})x([1-9]\\d{0,5})");
 
     /**
      * A set of a name: {@code gpt2-small} (84.9M parameters), {@code d20-e3-full} (of the preset of that name, gated MLP, 205M),
-     * {@code test-8bit} (2.6M), {@code 24x2048} (1.21G), or one matrix of {@code ROWSxCOLS}.
+     * {@code test-8bit} (2.6M), {@code 24x2048} (1.21G), one matrix of {@code ROWSxCOLS}, or
+     * {@code layer-WIDTH}, a layer of GPT-2's shape.
      */
     static MatrixSet named(String name) {
         return switch (name) {
@@ -27,8 +29,13 @@ record MatrixSet(int layers, List<Shape> shapes) {
             case "24x2048" -> new MatrixSet(24, layer(2048, Shape.of(2048, 8192), Shape.of(8192, 2048)));
             case "test-8bit" ->
                 new MatrixSet(4, layer(256, Shape.of(512, 256), Shape.of(512, 256), Shape.of(256, 512)));
-            default -> new MatrixSet(1, List.of(matrix(name)));
+            default -> name.startsWith(LAYERS_OF) ? layers(name) : new MatrixSet(1, List.of(matrix(name)));
         };
+    }
+
+    private static MatrixSet layers(String name) {
+        long width = Long.parseLong(name.substring(LAYERS_OF.length()));
+        return new MatrixSet(1, layer(width, Shape.of(width, 4 * width), Shape.of(4 * width, width)));
     }
 
     private static Shape matrix(String name) {

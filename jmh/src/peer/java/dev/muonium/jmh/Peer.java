@@ -1,8 +1,6 @@
 package dev.muonium.jmh;
 
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -44,7 +42,7 @@ final class Peer {
     }
 
     private void run() throws IOException {
-        say(cpuName() + ", " + options.cpus().size() + " cores, "
+        say(Processor.name() + ", " + options.cpus().size() + " cores, "
                 + (options.tier().isEmpty() ? "all instructions" : "both sides held to " + options.tier()) + ", JDK "
                 + Runtime.version());
         say("libtorch's bf16 products: " + products());
@@ -86,7 +84,7 @@ final class Peer {
 
     private Child muonium(int threads) throws IOException {
         List<String> simd = options.tier().isEmpty() ? List.of() : List.of("-Dmuonium.simd=" + options.tier());
-        return new Child("muonium", options.cpus().subList(0, threads), simd, Map.of());
+        return new Child(MuoniumSide.class, options.cpus().subList(0, threads), simd, Map.of());
     }
 
     private Child torch(int threads, Map<String, String> more) throws IOException {
@@ -106,7 +104,7 @@ final class Peer {
         }
         String cache = System.getProperty(CACHE);
         List<String> unpackedTo = cache == null ? List.of() : List.of("-D" + CACHE + "=" + cache);
-        return new Child("torch", options.cpus().subList(0, threads), unpackedTo, environment);
+        return new Child(TorchSide.class, options.cpus().subList(0, threads), unpackedTo, environment);
     }
 
     /** The kernels that oneDNN inside libtorch chooses for the bf16 products: those show whether the peer runs as fast as it can. */
@@ -160,14 +158,5 @@ final class Peer {
             }
         }
         return kept;
-    }
-
-    private static String cpuName() throws IOException {
-        try (var lines = Files.lines(Path.of("/proc/cpuinfo"))) {
-            return lines.filter(line -> line.startsWith("model name"))
-                    .map(line -> line.substring(line.indexOf(':') + 1).strip())
-                    .findFirst()
-                    .orElse("unknown processor");
-        }
     }
 }

@@ -1,6 +1,7 @@
 package dev.muonium.jmh;
 
 import dev.muonium.memory.Shape;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -14,6 +15,11 @@ final class TorchSide implements Side {
 
     TorchSide(int threads) {
         torch.set_num_threads(threads);
+    }
+
+    /** Argument: the number of threads. */
+    public static void main(String[] args) throws IOException {
+        SideProcess.serve(new TorchSide(Integer.parseInt(args[0])));
     }
 
     @Override

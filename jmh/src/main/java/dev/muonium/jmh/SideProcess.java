@@ -26,14 +26,12 @@ final class SideProcess {
         this.side = side;
     }
 
-    /** Arguments: {@code muonium} or {@code torch}, and the number of threads. */
-    public static void main(String[] args) throws IOException {
-        int threads = Integer.parseInt(args[1]);
-        Side side = args[0].equals("torch") ? new TorchSide(threads) : new MuoniumSide(threads);
-        new SideProcess(side).serve(new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)));
+    /** Serves standard input until it ends; all that the {@code main} of a side does. */
+    static void serve(Side side) throws IOException {
+        new SideProcess(side).answerAll(new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)));
     }
 
-    private void serve(BufferedReader commands) throws IOException {
+    private void answerAll(BufferedReader commands) throws IOException {
         for (String line = commands.readLine(); line != null; line = commands.readLine()) {
             System.out.println(answer(line.split(" ")));
             System.out.flush();

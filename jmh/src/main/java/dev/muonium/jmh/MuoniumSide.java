@@ -14,6 +14,7 @@ import dev.muonium.optim.StateFormat;
 import dev.muonium.ortho.CoefficientSchedule;
 import dev.muonium.ortho.NewtonSchulz;
 import dev.muonium.ortho.NormConvention;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -46,6 +47,11 @@ final class MuoniumSide implements Side {
     private static Muon group(String way) {
         Muon int8 = Muon.defaults().state(StateFormat.INT8);
         return way.equals(KELLER) ? int8.newtonSchulz(kellers()) : int8;
+    }
+
+    /** Argument: the number of threads. */
+    public static void main(String[] args) throws IOException {
+        SideProcess.serve(new MuoniumSide(Integer.parseInt(args[0])));
     }
 
     @Override

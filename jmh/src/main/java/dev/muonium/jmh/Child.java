@@ -23,13 +23,13 @@ final class Child implements AutoCloseable {
     private final List<String> chatter = new ArrayList<>();
 
     /**
-     * @param name {@code muonium} or {@code torch}
+     * @param side whose {@code main} serves it
      * @param cpus that the process may use, one per thread
      * @param environment variables to set; those that preset a BLAS or OpenMP library, or the allocator, are taken away
      */
-    Child(String name, List<Integer> cpus, List<String> jvmOptions, Map<String, String> environment)
+    Child(Class<? extends Side> side, List<Integer> cpus, List<String> jvmOptions, Map<String, String> environment)
             throws IOException {
-        this.name = name;
+        this.name = side.getSimpleName();
         List<String> command = new ArrayList<>(List.of(
                 "taskset",
                 "-c",
@@ -37,8 +37,8 @@ final class Child implements AutoCloseable {
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC"));
         command.addAll(jvmOptions);
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), SideProcess.class.getName()));
-        command.addAll(List.of(name, Integer.toString(cpus.size())));
+        command.addAll(List.of("-cp", System.getProperty("java.class.path"), side.getName()));
+        command.add(Integer.toString(cpus.size()));
         ProcessBuilder builder = new ProcessBuilder(command);
         builder.environment().keySet().removeIf(Child::presets);
         builder.environment().putAll(environment);

@@ -3,7 +3,7 @@ package dev.muonium.jmh;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
-/** One of the two libraries that are compared, in a process of its own ({@link SideProcess}), with one set of matrices at a time. */
+/** A library that is measured, in a process of its own ({@link SideProcess}), with one set of matrices at a time. */
 interface Side {
     /** What the side is and how it is set: versions, instruction sets, threads. */
     String describe();
