@@ -1,11 +1,9 @@
 package dev.muonium.jmh;
 
-import com.sun.management.OperatingSystemMXBean;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.lang.foreign.MemorySegment;
-import java.lang.management.ManagementFactory;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -19,7 +17,7 @@ final class SideProcess {
     static final String ANSWER = "= ";
     static final String FAILURE = "! ";
 
-    private final OperatingSystemMXBean process = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
+    private final ProcessorClock processorClock = new ProcessorClock();
     private final Side side;
 
     private SideProcess(Side side) {
@@ -73,13 +71,13 @@ final class SideProcess {
     /** One step, the mean of {@code times}; {@code matrices} 0 stands for all. */
     private Turn step(String way, int times, int matrices) {
         int count = matrices == 0 ? side.matrices() : matrices;
-        long processor = process.getProcessCpuTime();
+        long processor = processorClock.nanos();
         long begin = System.nanoTime();
         for (int i = 0; i < times; i++) {
             side.step(way, count);
         }
         long nanos = System.nanoTime() - begin;
-        return new Turn(nanos / times, (process.getProcessCpuTime() - processor) / times);
+        return new Turn(nanos / times, (processorClock.nanos() - processor) / times);
     }
 
     private void write(Path file, int matrices) throws IOException {

@@ -133,8 +133,8 @@ final class Peer {
                 nanos.put(
                         way,
                         Math.min(
-                                torch.step(way, 1, 0).nanos(),
-                                torch.step(way, 1, 0).nanos()));
+                                torch.step(way, 1, 0).processorNanos(),
+                                torch.step(way, 1, 0).processorNanos()));
             } catch (Child.Refusal e) {
                 say(e.getMessage());
             }
@@ -147,7 +147,7 @@ final class Peer {
                 boolean worth = time <= HOPELESS * least;
                 say(String.format(
                         Locale.ROOT,
-                        "libtorch, %s on %s: %.1f ms%s",
+                        "libtorch, %s on %s: %.1f ms of processor time%s",
                         way,
                         PROBE,
                         time / 1e6,
