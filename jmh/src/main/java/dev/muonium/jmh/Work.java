@@ -1,5 +1,7 @@
 package dev.muonium.jmh;
 
+import dev.muonium.ortho.Way;
+
 /**
  * What one invocation of a benchmark does; 0 where a rate would say nothing.
  *
@@ -23,5 +25,27 @@ record Work(long parameters, double bytes, double flops, long stateBytes) {
         double n = Math.min(rows, cols);
         double m = Math.max(rows, cols);
         return steps * (4 * n * n * m + 2 * n * n * n);
+    }
+
+    /**
+     * Those of a way. A product that is known to be symmetric counts half; sums of matrices, which are of lower order, do not count.
+     *
+     * @throws IllegalArgumentException for a way that this does not know
+     */
+    static double newtonSchulzFlops(Way way, int steps, long rows, long cols) {
+        double n = Math.min(rows, cols);
+        double m = Math.max(rows, cols);
+        double gram = n * n * m;
+        double square = n * n * n;
+        double apply = 2 * n * n * m;
+        return switch (way) {
+            case Way.Plain plain -> plainNewtonSchulzFlops(steps, rows, cols);
+            case Way.Symmetric symmetric -> steps * (gram + square + apply);
+            case Way.Gram restarted -> {
+                int segments = Math.ceilDiv(steps, restarted.restartAfter());
+                // Within a segment every step has its square; all but one also multiply Q, and R from both sides.
+                yield segments * (gram + apply) + square * (steps + 3 * (steps - segments));
+            }
+        };
     }
 }
