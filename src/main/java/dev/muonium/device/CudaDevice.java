@@ -253,6 +253,15 @@ public final class CudaDevice extends Device {
         return graph;
     }
 
+    /**
+     * Copies between the host and this GPU beside what it computes; the caller closes it before the device.
+     *
+     * @param places how many places on the GPU they take turns in, at least 1
+     */
+    public CudaTransfers transfers(int places) {
+        return new CudaTransfers(stream, memory, places);
+    }
+
     @Override
     public void synchronize() {
         stream.synchronize();

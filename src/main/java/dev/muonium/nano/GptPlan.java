@@ -40,7 +40,7 @@ public final class GptPlan {
                 parameters(preset),
                 counting.ledger().byPurpose(),
                 precision.masterWeights(),
-                training.techniques().offloadOptimizer() != Offload.NONE,
+                GptOptimizer.placement(training.techniques()),
                 saves && training.saving().inBackground());
     }
 

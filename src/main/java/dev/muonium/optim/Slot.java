@@ -220,6 +220,11 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
                 memory.isHost() ? tensors : tensors.stream().map(this::copyOut).toList());
     }
 
+    /** The arrays where they lie, on a GPU as well. */
+    final ParameterState inPlace() {
+        return new ParameterState(steps, live());
+    }
+
     /** The arrays where they lie. */
     private List<StateTensor> live() {
         List<StateTensor> tensors = new ArrayList<>();

@@ -10,6 +10,8 @@ import dev.muonium.memory.Shape;
 import dev.muonium.optim.AdamW;
 import dev.muonium.optim.Muon;
 import dev.muonium.optim.StateFormat;
+import dev.muonium.optim.StatePlacement;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -53,7 +55,7 @@ class PlanTest {
                 new PlannedParameter("e", Shape.of(1000), AdamW.defaults().state(StateFormat.INT8), 0));
         Map<Purpose, Long> model =
                 Map.of(Purpose.WEIGHTS, 4L * (30_000 + 30_000 + 1000), Purpose.ACTIVATIONS, 5_000_000L);
-        MemoryPlan plan = MemoryPlanner.plan(CPU, parameters, model, false, false, true);
+        MemoryPlan plan = MemoryPlanner.plan(CPU, parameters, model, false, StatePlacement.device(), true);
         long muon = 30_000 + 4 * 235 + 4 * 300 * 10;
         long adamW = 2 * (1000 + 4 * 8);
         assertEquals(Map.of("muon", muon, "adamw", adamW), plan.stateByOptimizer());
@@ -63,7 +65,8 @@ class PlanTest {
                 muon + adamW + 4 * 100 * 10 + model.getOrDefault(Purpose.WEIGHTS, 0L),
                 plan.bytes(Purpose.CHECKPOINT),
                 1);
-        MemoryPlan offloaded = MemoryPlanner.plan(CPU, parameters, model, false, true, false);
+        MemoryPlan offloaded =
+                MemoryPlanner.plan(CPU, parameters, model, false, StatePlacement.file(Path.of("anywhere")), false);
         assertPadded(4 * 100 * 10, offloaded.bytes(Purpose.OPTIMIZER_STATE), 1);
         assertTrue(offloaded.bytes(Purpose.OFFLOADED_STATE) >= muon + adamW);
         assertTrue(offloaded.peak() < plan.peak() - muon);
