@@ -13,7 +13,6 @@ import dev.muonium.optim.ParameterGroup;
 import dev.muonium.optim.ParameterKind;
 import dev.muonium.optim.StepReport;
 import dev.muonium.optim.WeightRounding;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -298,7 +297,7 @@ public final class LowRankOptimizer implements AutoCloseable {
         return optimizer;
     }
 
-    /** The projections, to be saved: copies in memory of the host. */
+    /** The projections, to be saved, where they lie: on a GPU their segments have the length zero. They change with every refresh. */
     public List<Projection> projections() {
         List<Projection> all = new ArrayList<>();
         for (LowRankMatrix matrix : matrices.values()) {
@@ -306,17 +305,12 @@ public final class LowRankOptimizer implements AutoCloseable {
                     matrix.name,
                     matrix.smaller(),
                     matrix.rank,
+                    matrix.weights.elements(),
                     matrix.lookedAt,
-                    host(matrix.projection),
-                    matrix.master == null ? null : host(matrix.master)));
+                    matrix.projection.segment(),
+                    matrix.master == null ? null : matrix.master.segment()));
         }
         return all;
-    }
-
-    private MemorySegment host(Tensor tensor) {
-        MemorySegment copy = Arena.ofAuto().allocate(tensor.byteSize(), 8);
-        memory.copyOut(tensor.segment(), 0, copy, 0, tensor.byteSize());
-        return copy;
     }
 
     /**

@@ -9,7 +9,10 @@ import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
+import java.util.HexFormat;
 
 /**
  * A text as off-heap tokens, split into a part to train on and a held-out part at the end to validate with: the last tenth, from the
@@ -103,6 +106,17 @@ public final class TextData implements AutoCloseable {
     /** The held-out text; not to be changed. */
     byte[] validationText() {
         return validationText;
+    }
+
+    /** SHA-256 of the whole text, in hexadecimal digits: whether another run has the same. */
+    String sha256() {
+        try {
+            MessageDigest digest = MessageDigest.getInstance("SHA-256");
+            digest.update(trainingText);
+            return HexFormat.of().formatHex(digest.digest(validationText));
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java platform has SHA-256", e);
+        }
     }
 
     /**
