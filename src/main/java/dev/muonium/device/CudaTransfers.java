@@ -37,7 +37,6 @@ public final class CudaTransfers implements AutoCloseable {
     private final MemorySegment inward;
     private final MemorySegment outward;
     private final MemorySegment begun;
-    private final MemorySegment broughtAll;
     private final MemorySegment sentAll;
     private final MemorySegment[] filled;
     private final MemorySegment[] used;
@@ -68,7 +67,6 @@ public final class CudaTransfers implements AutoCloseable {
             this.inward = newStream();
             this.outward = newStream();
             this.begun = newEvent();
-            this.broughtAll = newEvent();
             this.sentAll = newEvent();
             for (int place = 0; place < places; place++) {
                 filled[place] = newEvent();
@@ -109,12 +107,11 @@ public final class CudaTransfers implements AutoCloseable {
         }
     }
 
-    /** Begins a pass: no copy overtakes what was started on the device before. */
+    /** Begins a pass: no copy overtakes what was started on the device before. Each place that is brought in it is used, and sent back. */
     public void begin() {
         stream.enter();
         record(begun, stream.handle());
         await(inward, begun);
-        await(outward, begun);
         Arrays.fill(wasSent, false);
     }
 
@@ -169,8 +166,6 @@ public final class CudaTransfers implements AutoCloseable {
     /** Ends a pass: what is started on the device from now on comes after all copies, and so does {@link CudaDevice#synchronize}. */
     public void end() {
         stream.enter();
-        record(broughtAll, inward);
-        await(stream.handle(), broughtAll);
         record(sentAll, outward);
         await(stream.handle(), sentAll);
     }

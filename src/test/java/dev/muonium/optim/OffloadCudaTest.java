@@ -2,10 +2,14 @@ package dev.muonium.optim;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.muonium.MuoniumException;
 import dev.muonium.device.CudaTest;
 import dev.muonium.device.Device;
+import dev.muonium.device.Emulator;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
@@ -13,9 +17,12 @@ import dev.muonium.memory.Tensor;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -134,6 +141,23 @@ class OffloadCudaTest {
         }
     }
 
+    /** The other tests have copies run as late as events let them; a copy that lacks an event goes wrong in one of the two. */
+    @Test
+    void theSameBitsWhenCopiesRunAsEarlyAsTheyCan() {
+        assumeTrue(Emulator.isUsed(), "a GPU's streams run as they like");
+        Map<String, byte[]> expected =
+                trajectory(StatePlacement.device(), StateFormat.INT8, ElementType.F32, WeightRounding.STOCHASTIC);
+        Emulator.runAhead(true);
+        try {
+            for (StatePlacement placement : List.of(StatePlacement.host(), StatePlacement.file(folder))) {
+                assertSame(
+                        expected, trajectory(placement, StateFormat.INT8, ElementType.F32, WeightRounding.STOCHASTIC));
+            }
+        } finally {
+            Emulator.runAhead(false);
+        }
+    }
+
     /** The key of an element's rounding is its number in the whole array, however that is cut. */
     @ParameterizedTest
     @EnumSource
@@ -175,6 +199,67 @@ class OffloadCudaTest {
             optimizer.addAll(model.parameters());
             optimizer.step();
             return device.ledger().bytes(Purpose.OPTIMIZER_WORKSPACE);
+        }
+    }
+
+    @Test
+    void aFolderThatCannotBeUsedIsNamed() {
+        Path none = folder.resolve("none");
+        try (Device device = Device.cuda()) {
+            Optimizer.Builder builder = Optimizer.builder(device).group(AdamW.defaults());
+            assertEquals(
+                    "no file for optimizer state can be made in '" + none + "': there is no such folder",
+                    assertThrows(
+                                    MuoniumException.class,
+                                    () -> builder.statePlacement(StatePlacement.file(none))
+                                            .build())
+                            .getMessage());
+            assertThrows(
+                    MuoniumException.class,
+                    () -> builder.statePlacement(StatePlacement.file(Path.of("/proc")))
+                            .build());
+        }
+    }
+
+    /** As a disk does that loses a page: the step ends in a sentence, not in a crash, and so does every later one. */
+    @Test
+    void aFileThatIsTruncatedBelowEndsTheStepInASentence() throws IOException {
+        try (Device device = Device.cuda();
+                Model model = Model.small(device, ElementType.F32).newGradients();
+                Optimizer optimizer = builder(
+                                device, StatePlacement.file(folder), StateFormat.INT8, WeightRounding.STOCHASTIC)
+                        .build()) {
+            optimizer.addAll(model.parameters());
+            optimizer.step();
+            truncate(openFile());
+            for (int attempt = 0; attempt < 2; attempt++) {
+                String message =
+                        assertThrows(MuoniumException.class, optimizer::step).getMessage();
+                assertTrue(
+                        message.startsWith("optimizer state in a file in '" + folder + "' cannot be read or written: "),
+                        message);
+            }
+        }
+    }
+
+    /** The file has no name any more; the process's own link to it is left. */
+    private Path openFile() throws IOException {
+        try (Stream<Path> links = Files.list(Path.of("/proc/self/fd"))) {
+            return links.filter(this::isStateFile).findFirst().orElseThrow();
+        }
+    }
+
+    private boolean isStateFile(Path link) {
+        try {
+            return Files.readSymbolicLink(link).toString().startsWith(folder + "/muonium-");
+        } catch (IOException e) {
+            return false; // closed since
+        }
+    }
+
+    private static void truncate(Path file) throws IOException {
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+            channel.truncate(0);
         }
     }
 }
