@@ -13,6 +13,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A text as off-heap tokens, split into a part to train on and a held-out part at the end to validate with: the last tenth, from the
@@ -29,6 +30,7 @@ public final class TextData implements AutoCloseable {
     private final byte[] validationText;
     private final Tensor training;
     private final Tensor validation;
+    private volatile @Nullable String sha256;
 
     /**
      * @param device beside which the tokens lie, in memory of the host; its ledger counts them
@@ -108,8 +110,17 @@ public final class TextData implements AutoCloseable {
         return validationText;
     }
 
-    /** SHA-256 of the whole text, in hexadecimal digits: whether another run has the same. */
+    /** SHA-256 of the whole text, in hexadecimal digits: whether another run has the same. Computed when it is asked for first. */
     String sha256() {
+        String known = sha256;
+        if (known == null) {
+            known = digest();
+            sha256 = known; // two threads may both compute it, and get the same
+        }
+        return known;
+    }
+
+    private String digest() {
         try {
             MessageDigest digest = MessageDigest.getInstance("SHA-256");
             digest.update(trainingText);
