@@ -282,6 +282,7 @@ abstract class RecomputationContract {
                     borders + kept + recomputed + 2 * largest, device.ledger().bytes(Purpose.ACTIVATIONS));
         }
         try (Recomputation layers = inFp8(keeping.keeps)) {
+            mlp.run(layers);
             assertEquals(
                     2 * largest + waiting + kept + recomputed + 2 * largest,
                     device.ledger().bytes(Purpose.ACTIVATIONS));
