@@ -2,17 +2,16 @@ package dev.muonium.lowrank;
 
 import dev.muonium.device.Device;
 import dev.muonium.device.MatmulSpec;
-import dev.muonium.device.Rounding;
 import dev.muonium.device.TiledProduct;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
+import dev.muonium.optim.RoundedWeights;
 import dev.muonium.optim.WeightRounding;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.Deque;
-import org.jspecify.annotations.Nullable;
 
 /** A matrix, its projection P, its projected gradient R, and the delta D that the optimizer leaves; all but the weights in FP32. */
 final class LowRankMatrix implements AutoCloseable {
@@ -27,8 +26,7 @@ final class LowRankMatrix implements AutoCloseable {
     final Tensor projection;
     final Tensor gradient;
     final Tensor delta;
-    final @Nullable Tensor master;
-    final @Nullable Rounding rounding;
+    final RoundedWeights rounded;
     private final Deque<AutoCloseable> owned = new ArrayDeque<>();
     boolean projected;
     long lookedAt = -1;
@@ -45,11 +43,8 @@ final class LowRankMatrix implements AutoCloseable {
             this.gradient = own(device.allocate(
                     Purpose.GRADIENTS, "projected gradient of " + name, ElementType.F32, inRankSpace()));
             this.delta = own(device.allocate(Purpose.OPTIMIZER_WORKSPACE, name, ElementType.F32, inRankSpace()));
-            boolean rounds = weights.type() == ElementType.BF16;
-            this.master = rounds && weightRounding == WeightRounding.MASTER_WEIGHTS ? own(masterOf(device)) : null;
-            this.rounding = rounds && weightRounding == WeightRounding.STOCHASTIC
-                    ? own(device.kernels().newRounding())
-                    : null;
+            this.rounded = own(new RoundedWeights(
+                    device, name, weights.segment(), weights.type(), weights.shape(), weightRounding));
         } catch (RuntimeException e) {
             close();
             throw e;
@@ -59,24 +54,6 @@ final class LowRankMatrix implements AutoCloseable {
     private <T extends AutoCloseable> T own(T made) {
         owned.push(made);
         return made;
-    }
-
-    private Tensor masterOf(Device device) {
-        Tensor copy =
-                device.allocate(Purpose.MASTER_WEIGHTS, name + ".master_weights", ElementType.F32, weights.shape());
-        device.kernels()
-                .scale(
-                        1,
-                        weights.segment(),
-                        weights.type(),
-                        cols,
-                        copy.segment(),
-                        ElementType.F32,
-                        cols,
-                        cols,
-                        0,
-                        rows);
-        return copy;
     }
 
     /** Whether P stands on the left: {@code R = PᵀG}. Else {@code R = G·P}. */

@@ -240,11 +240,10 @@ public final class LowRankOptimizer implements AutoCloseable {
     private void apply(LowRankMatrix matrix, long first, long count, float decay, float rate) {
         MemorySegment update = workspace();
         MemorySegment weights = rows(matrix.weights, matrix.cols, first, count);
-        MemorySegment master = matrix.master == null ? null : rows(matrix.master, matrix.cols, first, count);
-        if (matrix.rounding != null) {
-            // The kernel numbers the elements of the band from 0: bands differ in the key instead.
-            matrix.rounding.set(settings.seed(), stepSeed, matrix.name.hashCode() + first);
-        }
+        Tensor copy = matrix.rounded.master();
+        MemorySegment master = copy == null ? null : rows(copy, matrix.cols, first, count);
+        // The kernel numbers the elements of the band from 0: bands differ in the key instead.
+        matrix.rounded.keyRounding(settings.seed(), stepSeed, first);
         TiledProduct product = matrix.backProduct(device, count);
         device.workers().run(product.tasks(), (task, worker) -> {
             matrix.projectBack(product, task, worker, first, update);
@@ -259,7 +258,7 @@ public final class LowRankOptimizer implements AutoCloseable {
                             matrix.cols,
                             decay,
                             rate,
-                            matrix.rounding,
+                            matrix.rounded.rounding(),
                             matrix.cols,
                             product.firstRow(task),
                             product.endRow(task));
@@ -291,13 +290,14 @@ public final class LowRankOptimizer implements AutoCloseable {
     public List<Projection> projections() {
         List<Projection> all = new ArrayList<>();
         for (LowRankMatrix matrix : matrices.values()) {
+            Tensor master = matrix.rounded.master();
             all.add(new Projection(
                     matrix.name,
                     matrix.smaller(),
                     matrix.rank,
                     matrix.lookedAt,
                     host(matrix.projection),
-                    matrix.master == null ? null : host(matrix.master)));
+                    master == null ? null : host(master)));
         }
         return all;
     }
@@ -315,7 +315,7 @@ public final class LowRankOptimizer implements AutoCloseable {
      */
     public void restore(Projection saved) {
         LowRankMatrix matrix = matrix(saved.name());
-        Tensor master = matrix.master;
+        Tensor master = matrix.rounded.master();
         MemorySegment savedMaster = saved.masterWeights();
         if (saved.rows() != matrix.smaller()
                 || saved.rank() != matrix.rank
