@@ -32,15 +32,18 @@ abstract class RecomputationContract {
 
     /** Which layers keep their activations. */
     enum Keeping {
-        ALL(i -> true),
-        NONE(i -> false),
-        EVERY_SECOND(i -> i % 2 == 0),
-        LAST_ONLY(i -> i == WIDTHS.length - 2);
+        ALL,
+        NONE,
+        EVERY_SECOND,
+        LAST_ONLY;
 
-        private final IntPredicate keeps;
-
-        Keeping(IntPredicate keeps) {
-            this.keeps = keeps;
+        boolean keeps(int layer) {
+            return switch (this) {
+                case ALL -> true;
+                case NONE -> false;
+                case EVERY_SECOND -> layer % 2 == 0;
+                case LAST_ONLY -> layer == WIDTHS.length - 2;
+            };
         }
     }
 
@@ -216,7 +219,7 @@ abstract class RecomputationContract {
     }
 
     private Recomputation of(Keeping keeping) {
-        return Recomputation.of(device, ElementType.F32, mlp.layers, keeping.keeps);
+        return Recomputation.of(device, ElementType.F32, mlp.layers, keeping::keeps);
     }
 
     private static void assertSameBits(List<float[]> expected, List<float[]> actual) {
@@ -245,10 +248,10 @@ abstract class RecomputationContract {
         }
         int last = -1;
         for (int i = 0; i < mlp.layers.size(); i++) {
-            last = keeping.keeps.test(i) ? last : i;
+            last = keeping.keeps(i) ? last : i;
         }
         for (int i = 0; i < mlp.layers.size(); i++) {
-            assertEquals(keeping.keeps.test(i) || i == last ? 1 : 2, mlp.layers.get(i).forwards, "layer " + i);
+            assertEquals(keeping.keeps(i) || i == last ? 1 : 2, mlp.layers.get(i).forwards, "layer " + i);
         }
     }
 
@@ -263,7 +266,7 @@ abstract class RecomputationContract {
         for (int i = 0; i < n; i++) {
             long elements = (long) ROWS * WIDTHS[i + 1];
             borders += bytes(4 * elements);
-            if (keeping.keeps.test(i)) {
+            if (keeping.keeps(i)) {
                 kept += bytes(4 * elements);
             } else {
                 recomputed = Math.max(recomputed, bytes(4 * elements));
@@ -281,7 +284,7 @@ abstract class RecomputationContract {
             assertEquals(
                     borders + kept + recomputed + 2 * largest, device.ledger().bytes(Purpose.ACTIVATIONS));
         }
-        try (Recomputation layers = inFp8(keeping.keeps)) {
+        try (Recomputation layers = inFp8(keeping::keeps)) {
             mlp.run(layers);
             assertEquals(
                     2 * largest + waiting + kept + recomputed + 2 * largest,
@@ -301,7 +304,7 @@ abstract class RecomputationContract {
     @EnumSource
     void inputsThatWaitInFp8ChangeGradientsByTheirRounding(Keeping keeping) {
         List<float[]> expected = mlp.runByHand();
-        try (Recomputation layers = inFp8(keeping.keeps)) {
+        try (Recomputation layers = inFp8(keeping::keeps)) {
             List<float[]> actual = mlp.run(layers);
             assertArrayEquals(expected.getFirst(), actual.getFirst());
             for (int i = 1; i < expected.size(); i++) {
