@@ -3,7 +3,33 @@ package dev.muonium.lowrank;
 import java.util.Random;
 
 /** A matrix {@code Σ σ_k·u_k·v_kᵀ} of known singular values and random directions, in FP64. */
-record Spectrum(int rows, int cols, double[] sizes, double[][] u, double[][] v) {
+final class Spectrum {
+    private final int rows;
+    private final int cols;
+    private final double[] sizes;
+    private final double[][] u;
+    private final double[][] v;
+
+    private Spectrum(int rows, int cols, double[] sizes, double[][] u, double[][] v) {
+        this.rows = rows;
+        this.cols = cols;
+        this.sizes = sizes;
+        this.u = u;
+        this.v = v;
+    }
+
+    int rows() {
+        return rows;
+    }
+
+    int cols() {
+        return cols;
+    }
+
+    double[] sizes() {
+        return sizes;
+    }
+
     static Spectrum of(long seed, int rows, int cols, double... sizes) {
         Random random = new Random(seed);
         return new Spectrum(
