@@ -1,6 +1,7 @@
 package dev.muonium.nano;
 
 import dev.muonium.device.Device;
+import dev.muonium.device.TiledProduct;
 import dev.muonium.memory.ElementType;
 
 /** The matrix products of a block; all blocks of a model share them, for they have the same shapes. */
@@ -41,10 +42,10 @@ record BlockProducts(
                 RowProduct.backward(device, type, tiles, d, q),
                 RowProduct.backward(device, type, tiles, q, d),
                 RowProduct.backwardAdding(device, type, tiles, kv, d),
-                TiledProduct.weightGradient(device, grain, precision, q, d, rows),
-                TiledProduct.weightGradient(device, grain, precision, kv, d, rows),
-                TiledProduct.weightGradient(device, grain, precision, d, q, rows),
-                TiledProduct.weightGradient(device, grain, precision, f, d, rows),
-                TiledProduct.weightGradient(device, grain, precision, d, f, rows));
+                grain.weightGradient(device, precision, q, d, rows),
+                grain.weightGradient(device, precision, kv, d, rows),
+                grain.weightGradient(device, precision, d, q, rows),
+                grain.weightGradient(device, precision, f, d, rows),
+                grain.weightGradient(device, precision, d, f, rows));
     }
 }

@@ -1,5 +1,6 @@
 package dev.muonium.nano;
 
+import dev.muonium.activations.CodedActivations;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -100,8 +101,8 @@ record GptTensors(
 
     private static CodedActivations gradientStream(
             OwnedTensors memory, GptConfig config, ElementType type, Grain grain, SharedActivations shared, long n) {
-        CodedActivations coded = new CodedActivations(grain, type, BlockFormat.FP8_E5M2);
-        coded.add(memory, "gradient of the stream", shared.gradient(), n * config.dModel());
+        CodedActivations coded = new CodedActivations(memory, type, BlockFormat.FP8_E5M2, grain == Grain.WHOLE);
+        coded.add("gradient of the stream", shared.gradient(), n * config.dModel());
         return coded;
     }
 

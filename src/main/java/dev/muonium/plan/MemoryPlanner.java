@@ -1,5 +1,6 @@
 package dev.muonium.plan;
 
+import dev.muonium.lowrank.LowRankMemory;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -131,8 +132,11 @@ public final class MemoryPlanner {
         add(Purpose.GRADIENTS, device.aligned(r));
         add(Purpose.OPTIMIZER_WORKSPACE, device.aligned(r));
         copied += p;
-        long larger = parameter.shape().elements() / parameter.smallerSide();
-        passing = Math.max(passing, device.aligned(p) + device.aligned(Float.BYTES * larger * parameter.rank()));
+        long refresh = 0;
+        for (long elements : LowRankMemory.refreshElements(parameter.shape(), parameter.rank())) {
+            refresh += device.aligned(Float.BYTES * elements);
+        }
+        passing = Math.max(passing, refresh);
     }
 
     private void workspace() {
@@ -140,7 +144,8 @@ public final class MemoryPlanner {
         Map<Muon, List<Shape>> matrices = new LinkedHashMap<>();
         for (PlannedParameter parameter : parameters) {
             if (parameter.rank() > 0) {
-                largestProjected = Math.max(largestProjected, parameter.shape().elements());
+                largestProjected = Math.max(
+                        largestProjected, LowRankMemory.workspaceElements(parameter.shape(), parameter.rank()));
             }
             if (parameter.group() instanceof Muon muon) {
                 matrices.computeIfAbsent(muon, group -> new ArrayList<>()).add(parameter.optimized());
