@@ -105,6 +105,8 @@ final class TrainCommand implements Callable<Integer> {
                         mebibytes(result.peakDeviceGrowth()),
                         mebibytes(result.peakDeviceUse()));
             }
+            PlanCheck.lines(device, preset, result, session.startBytes(), session.tokens(), saved.saver() != null)
+                    .forEach(out::println);
             if (result.nonFiniteSteps() > 0) {
                 out.printf(
                         Locale.ROOT,
