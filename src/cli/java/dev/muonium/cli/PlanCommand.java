@@ -190,7 +190,7 @@ final class PlanCommand implements Callable<Integer> {
                     Map.of("use_8bit_optim", "true"),
                     1.0,
                     false,
-                    "measured on tiny: 1.02, within the noise of a step"));
+                    "measured on tiny, on a CPU: 1.02, within the noise of a step"));
         }
         if (config.batch() > 1) {
             offered.add(new Technique(
@@ -202,7 +202,7 @@ final class PlanCommand implements Callable<Integer> {
                             String.valueOf((long) config.batch() * config.gradAccumSteps())),
                     1.05,
                     false,
-                    "estimated for smaller products; half the batch was measured on tiny: 1.00"));
+                    "estimated for smaller products; half the batch was measured on tiny, on a CPU: 1.00"));
         }
         if (config.techniques().checkpointedBlocks() == 0) {
             offered.add(new Technique(
@@ -210,7 +210,7 @@ final class PlanCommand implements Callable<Integer> {
                     Map.of("activation_checkpointing", "block"),
                     1.14,
                     false,
-                    "measured on tiny: forward once more without the last product of each block"));
+                    "measured on tiny, on a CPU: forward once more without the last product of each block"));
         }
         if (!config.techniques().fp8Activations()) {
             offered.add(new Technique(
@@ -218,7 +218,7 @@ final class PlanCommand implements Callable<Integer> {
                     Map.of("fp8_activations", "true"),
                     1.06,
                     false,
-                    "measured on tiny: a pass to and from E4M3 over each activation"));
+                    "measured on tiny, on a CPU: a pass to and from E4M3 over each activation"));
         }
         if (planned.cuda() && GptPlan.precision(preset, planned).masterWeights()) {
             offered.add(new Technique(
@@ -247,7 +247,8 @@ final class PlanCommand implements Callable<Integer> {
                     Map.of("use_galore", "true"),
                     0.93,
                     true,
-                    "measured on tiny; another training, taken only where nothing else fits: compare its loss"));
+                    "measured on tiny, on a CPU; another training, taken only where nothing else fits: compare"
+                            + " its loss"));
         }
         return offered;
     }
