@@ -1,6 +1,7 @@
 package dev.muonium.cli;
 
 import dev.muonium.device.Device;
+import dev.muonium.memory.Purpose;
 import dev.muonium.nano.GptPlan;
 import dev.muonium.nano.Preset;
 import dev.muonium.nano.RunResult;
@@ -27,7 +28,9 @@ final class PlanCheck {
         List<String> lines = new ArrayList<>();
         lines.add(line("by the ledger", plan.peak(), result.peakLedgerBytes()));
         if (result.peakDeviceGrowth() >= 0) {
-            lines.add(line("by cudaMemGetInfo", plan.peak(), result.peakDeviceGrowth()));
+            // Batches, and the copy that checkpoints are written from, lie in memory of the host.
+            long onTheHost = plan.bytes(Purpose.DATA) + plan.bytes(Purpose.CHECKPOINT);
+            lines.add(line("by cudaMemGetInfo", plan.peak() - onTheHost, result.peakDeviceGrowth()));
         } else if (start >= 0) {
             ProcessPlan process = ProcessPlan.of(plan, TrainingOptions.tokenizerBytes(preset));
             lines.add(line("by the system, less the JVM's start", process.total(), result.peakRssBytes() - start));
