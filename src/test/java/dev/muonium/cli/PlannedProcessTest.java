@@ -67,9 +67,8 @@ final class PlannedProcessTest {
                 System.out.println("planned, train " + options + ": " + line);
                 double planned = Double.parseDouble(matcher.group(2));
                 double measured = Double.parseDouble(matcher.group(3));
-                double allowed = matcher.group(1).equals("ledger")
-                        ? 0.02 * measured
-                        : Math.max(0.05 * measured, OF_THE_JVM);
+                double allowed =
+                        matcher.group(1).equals("ledger") ? 0.02 * measured : Math.max(0.05 * measured, OF_THE_JVM);
                 assertEquals(measured, planned, allowed, () -> options + ": " + line);
                 counts++;
             }
