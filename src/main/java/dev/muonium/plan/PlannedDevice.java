@@ -1,5 +1,7 @@
 package dev.muonium.plan;
 
+import dev.muonium.device.CudaDevice;
+import dev.muonium.device.Device;
 import dev.muonium.memory.ElementType;
 
 /**
@@ -13,6 +15,14 @@ import dev.muonium.memory.ElementType;
 public record PlannedDevice(String name, boolean cuda, int workers, ElementType iterates) {
     private static final int CPU_ALIGNMENT = 64;
     private static final int CUDA_ALIGNMENT = 256;
+
+    /** A device that is there. */
+    public static PlannedDevice of(Device device) {
+        boolean cuda = device instanceof CudaDevice;
+        ElementType iterates = device.isFast(ElementType.BF16) ? ElementType.BF16 : ElementType.F32;
+        return new PlannedDevice(
+                device.describe(), cuda, cuda ? 1 : device.workers().count(), iterates);
+    }
 
     /** A GPU that multiplies bf16 fast. */
     public static PlannedDevice gpu() {

@@ -90,9 +90,9 @@ class PlanTest {
 
     @Test
     void theCheapestSetThatFitsIsTaken() {
-        Technique little = new Technique("little", Map.of("saves", "100"), 1.0, "");
-        Technique some = new Technique("some", Map.of("saves", "300"), 1.1, "");
-        Technique much = new Technique("much", Map.of("saves", "500"), 1.3, "");
+        Technique little = new Technique("little", Map.of("saves", "100"), 1.0, false, "");
+        Technique some = new Technique("some", Map.of("saves", "300"), 1.1, false, "");
+        Technique much = new Technique("much", Map.of("saves", "500"), 1.3, false, "");
         List<Technique> offered = List.of(little, some, much);
         assertEquals(
                 List.of(),
@@ -111,5 +111,22 @@ class PlanTest {
         assertEquals(1.43, all.cost(), 1e-9);
         assertEquals(Optional.empty(), Fit.cheapest(offered, PlanTest::saving, 99));
         assertEquals(offered, Fit.smallest(offered, PlanTest::saving).techniques());
+    }
+
+    /** Even where it would be the fastest. */
+    @Test
+    void anotherTrainingIsTakenOnlyWhereNothingElseFits() {
+        Technique same = new Technique("same", Map.of("saves", "300"), 1.2, false, "");
+        Technique other = new Technique("other", Map.of("saves", "400"), 0.9, true, "");
+        List<Technique> offered = List.of(same, other);
+        assertEquals(
+                List.of(),
+                Fit.cheapest(offered, PlanTest::saving, 1000).orElseThrow().techniques());
+        assertEquals(
+                List.of(same),
+                Fit.cheapest(offered, PlanTest::saving, 700).orElseThrow().techniques());
+        assertEquals(
+                List.of(other),
+                Fit.cheapest(offered, PlanTest::saving, 600).orElseThrow().techniques());
     }
 }
