@@ -6,7 +6,7 @@ import dev.muonium.device.MatmulSpec;
 import java.lang.foreign.MemorySegment;
 
 /** A matrix product whose result is cut into tiles (or is one), one task each; the borders depend on the shape alone. */
-final class TiledProduct {
+final class TiledProduct implements WeightGradient {
     private static final int MULTIPLE = 16;
 
     private final MatmulSpec whole;
@@ -69,11 +69,13 @@ final class TiledProduct {
                 whole.accumulate());
     }
 
-    int tasks() {
+    @Override
+    public int tasks() {
         return down * across;
     }
 
-    void run(int task, int worker, MemorySegment a, MemorySegment b, MemorySegment c) {
+    @Override
+    public void run(int task, int worker, MemorySegment a, MemorySegment b, MemorySegment c) {
         run(task, worker, a, 0, b, 0, c, 0);
     }
 
