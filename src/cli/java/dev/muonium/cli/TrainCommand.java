@@ -74,6 +74,7 @@ final class TrainCommand implements Callable<Integer> {
                     config.use8bitOptim() ? StateFormatChoice.INT8 : StateFormatChoice.FP32,
                     trainer.precision().describe(),
                     device.describe());
+            trainer.gpt().describeFp8().ifPresent(out::println);
             saved.resume(trainer).forEach(out::println);
             out.flush();
             RunResult result;
