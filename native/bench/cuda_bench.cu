@@ -14,6 +14,7 @@
 #include <filesystem>
 
 #include "bench/cuda/attention.h"
+#include "bench/cuda/fp8.h"
 #include "bench/cuda/newton_schulz.h"
 #include "bench/cuda/optimizer.h"
 #include "bench/cuda/products.h"
@@ -103,6 +104,7 @@ int main(int count, char** arguments) {
   bench::bench_optimizers(session);
   bench::check_newton_schulz(session);
   bench::bench_products(session);
+  bench::bench_fp8(session);
   bench::bench_attention(session);
   mu_context_destroy(session.plain);
   mu_context_destroy(session.cuda);

@@ -109,6 +109,25 @@ MU_API mu_status mu_quantize(const mu_context* context, mu_format format, int64_
 /* out[i] <- value of codes[i]: linear q * scale; dynamic map[q] * scale; FP8 number * scale. Borders as for mu_quantize. */
 MU_API mu_status mu_dequantize(const mu_context* context, mu_format format, int64_t block, const void* codes,
                                const float* scales, void* out, mu_type out_type, int64_t begin, int64_t end);
+/* Which elements of an FP8 operand share a scale. */
+typedef enum mu_scaling {
+  MU_SCALING_TENSOR = 0, /* all: scales[0]; scales[1] is room for the greatest magnitude, as the bits of a float */
+  MU_SCALING_VECTORS = 1, /* 128 consecutive ones of a row, in block b of row r: scales[r + b * scales_ld] */
+  MU_SCALING_SQUARES = 2  /* 128 x 128, in block b of rows 128p ... 128p + 127: scales[b + p * scales_ld] */
+} mu_scaling;
+
+/*
+ * A matrix as an operand of an FP8 product, which sums along the rows of both of its operands. The operand is x, rows x cols
+ * with leading dimension x_ld, or where transposed is 1 its transpose, cols x rows. Its codes are row-major with leading
+ * dimension codes_ld, a multiple of 16 that is not less than the operand's row; beyond the operand, up to codes_ld columns and
+ * codes_rows rows, codes are 0, which adds nothing to a product. Every scale is absmax / the format's greatest number, every code
+ * as in mu_quantize: what is not finite makes the scale NaN. codes is aligned to 16 bytes, format is FP8. The layouts of the
+ * scales are those that cublasLt reads: scales_ld is at least codes_rows for VECTORS, at least ceil(codes_ld / 128) for SQUARES, and not used for
+ * TENSOR. A call is a whole matrix; on CUDA nothing of it comes to the host.
+ */
+MU_API mu_status mu_fp8_operand(const mu_context* context, mu_format format, mu_scaling scaling, int32_t transposed,
+                                const void* x, mu_type x_type, int64_t x_ld, int64_t rows, int64_t cols, void* codes,
+                                int64_t codes_ld, int64_t codes_rows, float* scales, int64_t scales_ld);
 /* Copies the 256 entries of a dynamic map, in ascending order, to map. */
 MU_API mu_status mu_dynamic_map(mu_format format, float* map);
 

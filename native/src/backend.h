@@ -12,6 +12,7 @@
 #define MU_KERNELS(X)        \
   X(quantize)                \
   X(dequantize)              \
+  X(fp8_operand)             \
   X(sum_squares)             \
   X(scale)                   \
   X(axpby)                   \

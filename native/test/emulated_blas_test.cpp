@@ -416,3 +416,168 @@ MU_TEST(emulated_blas, lt_knows_row_major_matrices_and_batches) {
   }
   CHECK_EQUAL(cublasLtDestroy(lt), 0);
 }
+
+namespace {
+
+constexpr int kAScaleMode = 31;
+constexpr int kBScaleMode = 32;
+constexpr int kScalar = 0;
+constexpr int kVectors = 4;
+constexpr int kSquares = 5;
+
+/* The device's compute capability while it lives. */
+struct Capability {
+  explicit Capability(const char* number) { setenv("MU_EMULATOR_CC", number, 1); }
+  ~Capability() { unsetenv("MU_EMULATOR_CC"); }
+  Capability(const Capability&) = delete;
+  Capability& operator=(const Capability&) = delete;
+};
+
+/* An FP8 product of m x n x k as it should be; each member can be made wrong. */
+struct Fp8Product {
+  int a_type = kE4M3;
+  int b_type = kE4M3;
+  int d_type = kF32;
+  int a_mode = kScalar;
+  int b_mode = kScalar;
+  int64_t m = 16;
+  int64_t n = 8;
+  int64_t k = 32;
+  int64_t ld = 32;
+  size_t offset = 0;       /* of A */
+  size_t scale_offset = 0; /* of A's, in floats */
+
+  int run(const std::vector<unsigned char>& a, const std::vector<unsigned char>& b, const std::vector<float>& a_scales,
+          const std::vector<float>& b_scales, std::vector<float>* result) const {
+    Handle* lt = nullptr;
+    CHECK_EQUAL(cublasLtCreate(&lt), 0);
+    OnDevice<unsigned char> on_a(a);
+    OnDevice<unsigned char> on_b(b);
+    OnDevice<float> on_a_scales(a_scales);
+    OnDevice<float> on_b_scales(b_scales);
+    OnDevice<unsigned char> on_d(static_cast<size_t>(m * n) * size_of(d_type));
+    void* operation = nullptr;
+    void* layouts[3] = {};
+    CHECK_EQUAL(cublasLtMatmulDescCreate(&operation, kCompute32F, kF32), 0);
+    const int32_t transposed = 1;
+    CHECK_EQUAL(cublasLtMatmulDescSetAttribute(operation, kTransA, &transposed, 4), 0);
+    CHECK_EQUAL(cublasLtMatmulDescSetAttribute(operation, kAScaleMode, &a_mode, 4), 0);
+    CHECK_EQUAL(cublasLtMatmulDescSetAttribute(operation, kBScaleMode, &b_mode, 4), 0);
+    float* const a_scale = on_a_scales.data() + scale_offset;
+    float* const b_scale = on_b_scales.data();
+    CHECK_EQUAL(cublasLtMatmulDescSetAttribute(operation, kAScale, &a_scale, 8), 0);
+    CHECK_EQUAL(cublasLtMatmulDescSetAttribute(operation, kBScale, &b_scale, 8), 0);
+    CHECK_EQUAL(cublasLtMatrixLayoutCreate(&layouts[0], a_type, static_cast<uint64_t>(k), static_cast<uint64_t>(m), ld), 0);
+    CHECK_EQUAL(cublasLtMatrixLayoutCreate(&layouts[1], b_type, static_cast<uint64_t>(k), static_cast<uint64_t>(n), ld), 0);
+    CHECK_EQUAL(cublasLtMatrixLayoutCreate(&layouts[2], d_type, static_cast<uint64_t>(m), static_cast<uint64_t>(n), m), 0);
+    const float alpha = 1.0f;
+    const float beta = 0.0f;
+    const int status = cublasLtMatmul(lt, operation, &alpha, on_a.data() + offset, layouts[0], on_b.data(), layouts[1],
+                                      &beta, on_d.data(), layouts[2], on_d.data(), layouts[2], nullptr, nullptr, 0, nullptr);
+    if (status == 0 && result != nullptr) {
+      *result = from(on_d.values(), d_type);
+    }
+    CHECK_EQUAL(cublasLtDestroy(lt), 0);
+    return status;
+  }
+
+  int status() const {
+    const size_t bytes = static_cast<size_t>(ld * (m + n)) + 16;
+    const std::vector<float> scales(64, 1.0f);
+    return run(std::vector<unsigned char>(bytes, 0), std::vector<unsigned char>(bytes, 0), scales, scales, nullptr);
+  }
+};
+
+int64_t quarter(int64_t i) {
+  return (i + 3) / 4 * 4;
+}
+
+}  // namespace
+
+/* 288 is two blocks of 128 and a part of a third; the scales are powers of two, so that sums stay exact. */
+MU_TEST(emulated_blas, lt_multiplies_fp8_with_scales_of_blocks) {
+  const Capability hopper("90");
+  for (const auto& [a_mode, b_mode] : {std::pair<int, int>{kVectors, kVectors}, {kSquares, kVectors}, {kVectors, kSquares}}) {
+    Fp8Product p;
+    p.b_type = kE5M2;
+    p.a_mode = a_mode;
+    p.b_mode = b_mode;
+    p.m = 144;
+    p.n = 132;
+    p.k = 288;
+    p.ld = 288;
+    const int64_t blocks = 3;
+    const std::vector<float> a = numbers(static_cast<size_t>(p.ld * p.m), 1);
+    const std::vector<float> b = numbers(static_cast<size_t>(p.ld * p.n), 2);
+    const auto scales = [&](int64_t outer, uint32_t seed) {
+      std::mt19937 random(seed);
+      std::vector<float> all(static_cast<size_t>(outer * quarter(blocks)));
+      for (float& one : all) {
+        one = std::ldexp(1.0f, static_cast<int>(random() % 5) - 2);
+      }
+      return all;
+    };
+    const std::vector<float> a_scales = scales(p.m, 3);
+    const std::vector<float> b_scales = scales(p.n, 4);
+    const auto scale = [&](int mode, const std::vector<float>& all, int64_t outer, int64_t i, int64_t l) {
+      const int64_t block = l / 128;
+      return static_cast<double>(all[static_cast<size_t>(mode == kVectors ? i + block * outer : block + i / 128 * quarter(blocks))]);
+    };
+    std::vector<float> got;
+    CHECK_EQUAL(p.run(as(a, p.a_type), as(b, p.b_type), a_scales, b_scales, &got), 0);
+    const std::vector<float> b_rounded = from(as(b, p.b_type), p.b_type);
+    for (int64_t i = 0; i < p.m; ++i) {
+      for (int64_t j = 0; j < p.n; ++j) {
+        double sum = 0.0;
+        for (int64_t l = 0; l < p.k; ++l) {
+          sum += scale(a_mode, a_scales, p.m, i, l) * static_cast<double>(a[static_cast<size_t>(l + i * p.ld)]) *
+                 scale(b_mode, b_scales, p.n, j, l) * static_cast<double>(b_rounded[static_cast<size_t>(l + j * p.ld)]);
+        }
+        CHECK_EQUAL(static_cast<double>(got[static_cast<size_t>(i + j * p.m)]), sum);
+      }
+    }
+  }
+}
+
+/* cuBLAS documentation, "Narrow Precision Data Types Usage" and "cublasLtMatmul()". */
+MU_TEST(emulated_blas, lt_takes_fp8_as_the_gpu_does) {
+  struct Wanted {
+    const char* capability;
+    int scalar;
+    int blocks;
+  };
+  for (const Wanted& wanted : {Wanted{"80", 15, 15}, Wanted{"86", 15, 15}, Wanted{"89", 0, 15}, Wanted{"90", 0, 0},
+                               Wanted{"100", 0, 15}, Wanted{"120", 0, 15}}) {
+    const test::Scope scope(wanted.capability);
+    const Capability capability(wanted.capability);
+    Fp8Product p;
+    CHECK_EQUAL(p.status(), wanted.scalar);
+    p.a_mode = kVectors;
+    p.b_mode = kVectors;
+    CHECK_EQUAL(p.status(), wanted.blocks);
+    p.a_mode = kSquares;
+    CHECK_EQUAL(p.status(), wanted.blocks);
+    p.b_mode = kSquares;
+    CHECK_EQUAL(p.status(), 15);
+    p.b_mode = kScalar;
+    CHECK_EQUAL(p.status(), 15);
+  }
+  const Capability hopper("90");
+  const auto refused = [](int status, void (*spoil)(Fp8Product&)) {
+    Fp8Product p;
+    spoil(p);
+    CHECK_EQUAL(p.status(), status);
+  };
+  refused(15, [](Fp8Product& p) { p.a_type = kE5M2; p.b_type = kE5M2; });
+  refused(0, [](Fp8Product& p) { p.a_type = kE5M2; p.d_type = kBF16; });
+  refused(15, [](Fp8Product& p) { p.b_type = kBF16; });
+  refused(15, [](Fp8Product& p) { p.k = 24; });
+  refused(15, [](Fp8Product& p) { p.ld = 40; });
+  refused(15, [](Fp8Product& p) { p.m = 12; p.d_type = kBF16; });
+  refused(0, [](Fp8Product& p) { p.m = 12; });
+  refused(0, [](Fp8Product& p) { p.n = 7; });
+  refused(15, [](Fp8Product& p) { p.n = 6; p.a_mode = kVectors; p.b_mode = kVectors; });
+  refused(15, [](Fp8Product& p) { p.offset = 8; });
+  refused(7, [](Fp8Product& p) { p.scale_offset = 1; p.a_mode = kVectors; p.b_mode = kVectors; });
+  refused(0, [](Fp8Product& p) { p.scale_offset = 1; });
+}

@@ -439,6 +439,59 @@ MU_TEST(emulated_runtime, a_capture_forks_and_joins_through_events) {
   CHECK(x.values() == std::vector<float>(2, 1.0f));
 }
 
+/* The other stream adds 1 between a 5 that this one writes and what it does with the sum: without an event it is too early or too late. */
+MU_TEST(emulated_runtime, streams_run_as_late_or_as_early_as_events_let_them) {
+  const auto run = [](bool waits, bool is_awaited, bool captures) {
+    OnDevice<float> x(std::vector<float>(2, 0.0f));
+    Stream stream;
+    Stream other;
+    Event begun;
+    Event written;
+    Event added;
+    if (captures) {
+      CHECK_CUDA(cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeThreadLocal));
+    }
+    CHECK_CUDA(cudaEventRecord(begun.handle, stream.handle));
+    CHECK_CUDA(cudaStreamWaitEvent(other.handle, begun.handle, 0));
+    CHECK_CUDA(launch(write_at<float>, 1, 1, 0, stream.handle, x.data(), 0, 5.0f));
+    CHECK_CUDA(cudaEventRecord(written.handle, stream.handle));
+    if (waits) {
+      CHECK_CUDA(cudaStreamWaitEvent(other.handle, written.handle, 0));
+    }
+    CHECK_CUDA(launch(add_to_all, 1, 1, 0, other.handle, x.data(), 1.0f, 1));
+    CHECK_CUDA(cudaEventRecord(added.handle, other.handle));
+    if (is_awaited) {
+      CHECK_CUDA(cudaStreamWaitEvent(stream.handle, added.handle, 0));
+    }
+    CHECK_CUDA(launch(add_to_all, 1, 1, 0, stream.handle, x.data(), 10.0f, 1));
+    CHECK_CUDA(cudaMemcpyAsync(x.data() + 1, x.data(), sizeof(float), cudaMemcpyDeviceToDevice, stream.handle));
+    if (!is_awaited) {
+      CHECK_CUDA(cudaStreamWaitEvent(stream.handle, added.handle, 0));
+    }
+    if (captures) {
+      cudaGraph_t graph = nullptr;
+      CHECK_CUDA(cudaStreamEndCapture(stream.handle, &graph));
+      cudaGraphExec_t executable = nullptr;
+      CHECK_CUDA(cudaGraphInstantiate(&executable, graph, 0));
+      CHECK_CUDA(cudaGraphLaunch(executable, stream.handle));
+      CHECK_CUDA(cudaStreamSynchronize(stream.handle));
+      CHECK_CUDA(cudaGraphExecDestroy(executable));
+      CHECK_CUDA(cudaGraphDestroy(graph));
+    }
+    CHECK_CUDA(cudaStreamSynchronize(stream.handle));
+    return x.values()[1];
+  };
+  for (const bool captures : {false, true}) {
+    for (const bool ahead : {false, true}) {
+      mu_emulator_run_ahead(ahead ? 1 : 0);
+      CHECK_EQUAL(run(true, true, captures), 16.0f);
+      CHECK_EQUAL(run(false, true, captures), ahead ? 15.0f : 16.0f);
+      CHECK_EQUAL(run(true, false, captures), ahead ? 16.0f : 15.0f);
+    }
+  }
+  mu_emulator_run_ahead(0);
+}
+
 MU_TEST(emulated_runtime, a_capture_is_spoilt_by_what_it_forbids) {
   OnDevice<float> x(std::vector<float>(1, 0.0f));
   Stream stream;

@@ -65,6 +65,20 @@ class Cublas final {
   bool is_there() const { return handle_ != nullptr; }
   const std::string& why() const { return why_; }
 
+  /* Column-major Y (m x n) = A^T B, all bf16, sums over k: what the rows of Y^T are, row-major. */
+  void multiply(int64_t m, int64_t n, int64_t k, const std::byte* a, const std::byte* b, std::byte* y) const {
+    constexpr int kNone = 0, kTransposed = 1, kBf16 = 14, kCompute32 = 68, kDefault = -1;
+    const float one = 1.0f;
+    const float zero = 0.0f;
+    const auto depth = static_cast<int>(k);
+    const int status = gemm_(handle_, kTransposed, kNone, static_cast<int>(m), static_cast<int>(n), depth, &one, a, kBf16,
+                             depth, m * k, b, kBf16, depth, n * k, &zero, y, kBf16, static_cast<int>(m), m * n, 1,
+                             kCompute32, kDefault);
+    if (status != 0) {
+      stop("cublasGemmStridedBatchedEx", std::to_string(status).c_str());
+    }
+  }
+
   /* Row-major A B^T (or A^T B) is the column-major transpose: B A^T in cuBLAS' eyes. FP32 sums, bf16 out. */
   void multiply(const ProductCase& is, const std::byte* a, const std::byte* b, std::byte* c) const {
     constexpr int kNone = 0, kTransposed = 1, kBf16 = 14, kCompute32 = 68, kDefault = -1;

@@ -22,6 +22,12 @@ MU_EMULATOR_CONTROL void mu_emulator_reset(void);
  */
 MU_EMULATOR_CONTROL void mu_emulator_allow_host_pointers(int allow);
 
+/*
+ * 0, as at the beginning: streams that nobody waits for run as late as they can, within a graph as well. 1: whenever a stream is waited for, the
+ * others run first, as far as events let them. A copy that lacks an event goes wrong in one of the two.
+ */
+MU_EMULATOR_CONTROL void mu_emulator_run_ahead(int ahead);
+
 /* Kernels that have run (calls of cuBLAS apart), and those of a name such as "quantize_linear", whatever the template. */
 MU_EMULATOR_CONTROL int64_t mu_emulator_launches(void);
 MU_EMULATOR_CONTROL int64_t mu_emulator_kernel_count(const char* name);

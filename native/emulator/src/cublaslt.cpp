@@ -1,6 +1,7 @@
 /*
  * cublaslt.cpp - libcublasLt.so.13: descriptors as bags of attributes, one algorithm, and products in F32, F16, BF16 and FP8
- * with scalar scales. What it does not do it refuses as not supported.
+ * with scales of whole matrices and, as Hopper has them, of 128 or 128 x 128 elements. What it does not do it refuses as not
+ * supported. The rules of FP8 are those of the cuBLAS documentation, sections "Narrow Precision Data Types Usage" and "cublasLtMatmul()".
  */
 #include <algorithm>
 #include <cstdio>
@@ -36,8 +37,17 @@ constexpr int kBScale = 18;
 constexpr int kCScale = 19;
 constexpr int kDScale = 20;
 constexpr int kAbsmaxD = 21;
-constexpr int kFirstScaleMode = 31;
-constexpr int kLastScaleMode = 35;
+constexpr int kAScaleMode = 31;
+constexpr int kBScaleMode = 32;
+constexpr int kFirstOtherScaleMode = 33;
+constexpr int kLastScaleMode = 37;
+constexpr int kOutScale = 36;
+
+/* Scale modes: the whole matrix, 128 elements along the sum, 128 x 128. */
+constexpr int kScalar = 0;
+constexpr int kVectors = 4;
+constexpr int kSquares = 5;
+constexpr int64_t kScaleBlock = 128;
 
 /* The layout's. */
 constexpr int kType = 0;
@@ -248,7 +258,32 @@ bool is_fp8(int type) {
 struct Plan {
   Operand a, b, c, d;
   int64_t batch;
+  int a_mode;
+  int b_mode;
 };
+
+/* Blocks of scales are Hopper's alone, one of the two at least is of vectors, and D is not FP8. */
+int refuse_scale_modes(const Bag& operation, const Plan& p, int capability) {
+  if (p.a_mode == kScalar && p.b_mode == kScalar) {
+    return kSuccess;
+  }
+  const auto known = [](int mode) { return mode == kVectors || mode == kSquares; };
+  const bool combined = known(p.a_mode) && known(p.b_mode) && (p.a_mode == kVectors || p.b_mode == kVectors);
+  const bool fours = p.d.matrix.rows % 4 == 0 && p.d.matrix.cols % 4 == 0;
+  if (capability != 90 || !combined || !fours || p.batch != 1 || is_fp8(p.d.matrix.type) ||
+      operation.get<const float*>(kDScale, nullptr) != nullptr ||
+      operation.get<float*>(kAbsmaxD, nullptr) != nullptr) {
+    return kNotSupported;
+  }
+  for (const int scale : {kAScale, kBScale}) {
+    const float* const pointer = operation.get<const float*>(scale, nullptr);
+    /* The heuristics are asked before there are pointers. */
+    if (reinterpret_cast<uintptr_t>(pointer) % 16 != 0) {
+      return kInvalidValue;
+    }
+  }
+  return kSuccess;
+}
 
 int plan(Bag* operation, Bag* a, Bag* b, Bag* c, Bag* d, Plan* planned) {
   if (!is_bag(operation, Kind::kOperation) || !is_bag(a, Kind::kLayout) || !is_bag(b, Kind::kLayout) ||
@@ -258,7 +293,7 @@ int plan(Bag* operation, Bag* a, Bag* b, Bag* c, Bag* d, Plan* planned) {
   const int32_t trans_a = operation->get<int32_t>(kTransA, 0);
   const int32_t trans_b = operation->get<int32_t>(kTransB, 0);
   Plan p = {operand(*a, trans_a), operand(*b, trans_b), operand(*c, 0), operand(*d, 0),
-            d->get<int32_t>(kBatchCount, 1)};
+            d->get<int32_t>(kBatchCount, 1), kScalar, kScalar};
   for (const Operand* one : {&p.a, &p.b, &p.c, &p.d}) {
     if (one->matrix.rows < 1 || one->matrix.cols < 1 || one->matrix.ld < one->matrix.rows) {
       return kInvalidValue;
@@ -286,8 +321,10 @@ int plan(Bag* operation, Bag* a, Bag* b, Bag* c, Bag* d, Plan* planned) {
       (compute != 68 && compute != 69 && compute != 77) || p.c.transpose != p.d.transpose) {
     return kNotSupported;
   }
-  for (int mode = kFirstScaleMode; mode <= kLastScaleMode; ++mode) {
-    if (operation->get<int32_t>(mode, 0) != 0) {
+  p.a_mode = operation->get<int32_t>(kAScaleMode, kScalar);
+  p.b_mode = operation->get<int32_t>(kBScaleMode, kScalar);
+  for (int mode = kFirstOtherScaleMode; mode <= kLastScaleMode; ++mode) {
+    if (mode != kOutScale && operation->get<int32_t>(mode, kScalar) != kScalar) {
       return kNotSupported;
     }
   }
@@ -296,13 +333,17 @@ int plan(Bag* operation, Bag* a, Bag* b, Bag* c, Bag* d, Plan* planned) {
   const int ct = p.c.matrix.type;
   const int dt = p.d.matrix.type;
   if (is_fp8(at) || is_fp8(bt)) {
-    /* Ada and later; A transposed, B not; everything in pieces of 16 bytes; never E5M2 by E5M2. */
+    /*
+     * Ada and later; A transposed, B not (Blackwell's data-center GPUs take more); everything in pieces of 16 bytes; never E5M2
+     * by E5M2.
+     */
     int major = 0;
     int minor = 0;
     cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, current_device());
     cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, current_device());
     const bool pieces = p.a.matrix.ld % 16 == 0 && p.b.matrix.ld % 16 == 0 && p.a.matrix.rows % 16 == 0 &&
                         p.d.matrix.rows * static_cast<int64_t>(size_of(dt)) % 16 == 0 &&
+                        p.c.matrix.ld * static_cast<int64_t>(size_of(ct)) % 16 == 0 &&
                         p.d.matrix.ld * static_cast<int64_t>(size_of(dt)) % 16 == 0;
     if (major * 10 + minor < 89 || !is_fp8(at) || !is_fp8(bt) || (at == kE5M2 && bt == kE5M2) || !p.a.transpose ||
         p.b.transpose || p.d.transpose || !pieces || compute != 68) {
@@ -312,11 +353,19 @@ int plan(Bag* operation, Bag* a, Bag* b, Bag* c, Bag* d, Plan* planned) {
         (is_fp8(dt) && ct != kBF16 && ct != kF16)) {
       return kNotSupported;
     }
+    const int refused = refuse_scale_modes(*operation, p, major * 10 + minor);
+    if (refused != kSuccess) {
+      return refused;
+    }
   } else {
     const bool known = at == bt && ct == dt &&
                        (at == kF32 ? dt == kF32 : (at == kBF16 || at == kF16) && (dt == at || dt == kF32));
-    if (!known) {
+    if (!known || p.a_mode != kScalar || p.b_mode != kScalar) {
       return kNotSupported;
+    }
+    if (operation->get<const float*>(kAScale, nullptr) != nullptr ||
+        operation->get<const float*>(kBScale, nullptr) != nullptr) {
+      return kInvalidValue;
     }
   }
   *planned = p;
@@ -346,13 +395,37 @@ struct Scales {
   float beta;
 };
 
+/* Vectors: the outer extent is contiguous; squares: the blocks along the sum are, in columns of a multiple of four. */
+BlockScales block_scales(int mode, const float* data, int64_t outer, int64_t depth) {
+  const int64_t blocks = (depth + kScaleBlock - 1) / kScaleBlock;
+  return mode == kVectors ? BlockScales{data, 1, 1, outer} : BlockScales{data, kScaleBlock, (blocks + 3) / 4 * 4, 1};
+}
+
+/* Bytes from the first to the last that are read. */
+size_t scale_bytes(int mode, int64_t outer, int64_t depth) {
+  if (mode == kScalar) {
+    return sizeof(float);
+  }
+  const int64_t blocks = (depth + kScaleBlock - 1) / kScaleBlock;
+  const int64_t count = mode == kVectors ? outer * blocks
+                                         : ((outer + kScaleBlock - 1) / kScaleBlock - 1) * ((blocks + 3) / 4 * 4) + blocks;
+  return static_cast<size_t>(count) * sizeof(float);
+}
+
 void run(int device, const Plan& plan, const Scales& s, const void* a, const void* b, const void* c, void* d) {
-  for (const float* one : {s.a, s.b, s.c, s.d, static_cast<const float*>(s.absmax), s.alpha_on_device,
-                           s.beta_on_device}) {
+  for (const float* one : {s.c, s.d, static_cast<const float*>(s.absmax), s.alpha_on_device, s.beta_on_device}) {
     if (one != nullptr && !reachable(device, one, sizeof(float))) {
       return;
     }
   }
+  const int64_t depth = plan.a.matrix.rows;
+  if ((s.a != nullptr && !reachable(device, s.a, scale_bytes(plan.a_mode, plan.d.matrix.rows, depth))) ||
+      (s.b != nullptr && !reachable(device, s.b, scale_bytes(plan.b_mode, plan.d.matrix.cols, depth)))) {
+    return;
+  }
+  const bool in_blocks = plan.a_mode != kScalar;
+  const BlockScales a_blocks = block_scales(plan.a_mode, s.a, plan.d.matrix.rows, depth);
+  const BlockScales b_blocks = block_scales(plan.b_mode, s.b, plan.d.matrix.cols, depth);
   const auto factor = [](const float* p) { return p != nullptr ? *p : 1.0f; };
   const float alpha = s.alpha_on_device != nullptr ? *s.alpha_on_device : s.alpha;
   const float beta = s.beta_on_device != nullptr ? *s.beta_on_device : s.beta;
@@ -375,7 +448,9 @@ void run(int device, const Plan& plan, const Scales& s, const void* a, const voi
       product.transpose_a = !plan.b.transpose;
       product.transpose_b = !plan.a.transpose;
     }
-    product.alpha = alpha * factor(s.a) * factor(s.b);
+    product.a_scales = in_blocks ? &a_blocks : nullptr;
+    product.b_scales = in_blocks ? &b_blocks : nullptr;
+    product.alpha = in_blocks ? alpha : alpha * factor(s.a) * factor(s.b);
     product.beta = beta * factor(s.c);
     product.d_scale = factor(s.d);
     float greatest = 0.0f;
@@ -554,12 +629,19 @@ MU_CUBLASLT int cublasLtMatmul(Handle* handle, Bag* operation, const void* alpha
     if (alpha == nullptr || beta == nullptr || a == nullptr || b == nullptr || d == nullptr) {
       return kInvalidValue;
     }
+    if (reinterpret_cast<uintptr_t>(workspace) % 256 != 0) {
+      return kInvalidValue;
+    }
     if (algorithm != nullptr && (algorithm->data[0] != kAlgorithm || algorithm->data[1] > workspace_bytes ||
                                  (algorithm->data[1] != 0 && !is_live(workspace, workspace_bytes)))) {
       return kInvalidValue;
     }
     if (is_fp8(planned.a.matrix.type)) {
-      for (const void* p : {a, b, static_cast<const void*>(d)}) {
+      if (planned.a_mode != kScalar && (operation->get<const float*>(kAScale, nullptr) == nullptr ||
+                                        operation->get<const float*>(kBScale, nullptr) == nullptr)) {
+        return kInvalidValue;
+      }
+      for (const void* p : {a, b, c, static_cast<const void*>(d)}) {
         if (reinterpret_cast<uintptr_t>(p) % 16 != 0) {
           return kNotSupported;
         }

@@ -413,6 +413,7 @@ void mu_emulator_reset(void) {
   m.kernels.clear();
   m.launches = 0;
   m.fault_next_kernel = false;
+  m.run_ahead = false;
   for (const auto& device : m.devices) {
     device->fault = cudaSuccess;
   }
@@ -422,6 +423,11 @@ void mu_emulator_reset(void) {
 void mu_emulator_allow_host_pointers(int allow) {
   const std::lock_guard<std::recursive_mutex> guard(machine().lock);
   machine().allow_host_pointers = allow != 0;
+}
+
+void mu_emulator_run_ahead(int ahead) {
+  const std::lock_guard<std::recursive_mutex> guard(machine().lock);
+  machine().run_ahead = ahead != 0;
 }
 
 int64_t mu_emulator_launches(void) {

@@ -54,6 +54,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
       event->capture = stream->capture;
       event->captured_stream = stream;
       event->captured = stream->captured;
+      event->node = capture_node(*stream, {}, kNoNode);
       return cudaSuccess;
     }
     const uint64_t ticket = machine().tickets + 1;
@@ -85,6 +86,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
         stream->captured = 0;
         stream->joined = 0;
         event->capture->streams.insert(stream);
+        stream->node = kNoNode;
+        capture_node(*stream, {}, event->node);
         return cudaSuccess;
       }
       if (stream->capture != event->capture) {
@@ -95,6 +98,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
       if (event->captured_stream->joined < event->captured) {
         event->captured_stream->joined = event->captured;
       }
+      capture_node(*stream, {}, event->node);
       return cudaSuccess;
     }
     if (stream->capture != nullptr) {

@@ -1,4 +1,6 @@
 /* graphs.cpp - a stream's work recorded instead of run, with its arguments by value, and replayed as one piece. */
+#include <algorithm>
+
 #include "machine.h"
 
 namespace muonium::emulator {
@@ -14,10 +16,85 @@ void leave_capture(Capture& capture) {
     stream->capture.reset();
     stream->captured = 0;
     stream->joined = 0;
+    stream->node = kNoNode;
   }
 }
 
+/*
+ * Runs a graph, which orders nothing but what its nodes wait for: the lane that it began in, and the others as late as they can, or, when streams run
+ * ahead, as early.
+ */
+class Replay final {
+ public:
+  Replay(const std::vector<Node>& work, int device) : work_(work), device_(device), done_(work.size(), false) {}
+
+  void run() {
+    for (size_t i = 0; i < work_.size(); ++i) {
+      if (work_[i].lane == 0) {
+        run_ready();
+        need(i);
+      }
+    }
+    for (size_t i = 0; i < work_.size(); ++i) {
+      need(i);
+    }
+  }
+
+ private:
+  void need(size_t node) {
+    if (done_[node]) {
+      return;
+    }
+    for (const size_t before : work_[node].after) {
+      need(before);
+    }
+    done_[node] = true;
+    if (work_[node].run && fault_of(device_) == cudaSuccess) {
+      work_[node].run();
+    }
+  }
+
+  void run_ready() {
+    bool any = machine().run_ahead;
+    while (any) {
+      any = false;
+      for (size_t i = 0; i < work_.size(); ++i) {
+        const std::vector<size_t>& after = work_[i].after;
+        if (work_[i].lane != 0 && !done_[i] &&
+            std::all_of(after.begin(), after.end(), [this](size_t before) { return done_[before]; })) {
+          need(i);
+          any = true;
+        }
+      }
+    }
+  }
+
+  const std::vector<Node>& work_;
+  const int device_;
+  std::vector<bool> done_;
+};
+
 }  // namespace
+
+size_t capture_node(CUstream_st& stream, std::function<void()> run, size_t after) {
+  Capture& capture = *stream.capture;
+  const auto found = std::find(capture.lanes.begin(), capture.lanes.end(), &stream);
+  Node node;
+  node.lane = static_cast<size_t>(found - capture.lanes.begin());
+  node.run = std::move(run);
+  if (found == capture.lanes.end()) {
+    capture.lanes.push_back(&stream);
+  }
+  for (const size_t before : {stream.node, after}) {
+    if (before != kNoNode) {
+      node.after.push_back(before);
+    }
+  }
+  stream.node = capture.work.size();
+  capture.work.push_back(std::move(node));
+  return stream.node;
+}
+
 }  // namespace muonium::emulator
 
 using namespace muonium::emulator;
@@ -39,7 +116,9 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mo
     capture->mode = mode;
     capture->thread = std::this_thread::get_id();
     capture->streams.insert(stream);
+    capture->lanes.push_back(stream);
     stream->capture = capture;
+    stream->node = kNoNode;
     stream->captured = 0;
     machine().captures.insert(capture.get());
     return cudaSuccess;
@@ -141,13 +220,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
       return cudaErrorInvalidValue;
     }
     /* Its own copy: the executable may be destroyed while its launch waits. */
-    return enqueue(stream, [work = executable->work, device = executable->device] {
-      for (const auto& one : work) {
-        if (fault_of(device) == cudaSuccess) {
-          one();
-        }
-      }
-    });
+    return enqueue(stream, [work = executable->work, device = executable->device] { Replay(work, device).run(); });
   });
 }
 

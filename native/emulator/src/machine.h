@@ -54,6 +54,8 @@ struct CUstream_st {
   /* The capture's work that this stream has, counted, and how much of it the capture's origin has waited for. */
   size_t captured = 0;
   size_t joined = 0;
+  /* Its latest node in the capture. */
+  size_t node = static_cast<size_t>(-1);
 };
 
 struct CUevent_st {
@@ -67,14 +69,28 @@ struct CUevent_st {
   std::shared_ptr<muonium::emulator::Capture> capture;
   CUstream_st* captured_stream = nullptr;
   size_t captured = 0;
+  size_t node = 0;
 };
 
+namespace muonium::emulator {
+
+/* One piece of captured work, or a place at which an event was recorded or waited for. */
+struct Node {
+  /* Of the stream that it was put into, numbered as the streams joined the capture; 0 is where it began. */
+  size_t lane = 0;
+  std::function<void()> run;
+  /* What must have run before: the node before it in its lane, and what an event brought. */
+  std::vector<size_t> after;
+};
+
+}  // namespace muonium::emulator
+
 struct CUgraph_st {
-  std::vector<std::function<void()>> work;
+  std::vector<muonium::emulator::Node> work;
 };
 
 struct CUgraphExec_st {
-  std::vector<std::function<void()>> work;
+  std::vector<muonium::emulator::Node> work;
   int device = 0;
 };
 
@@ -86,8 +102,13 @@ struct Capture {
   std::thread::id thread;
   bool invalidated = false;
   std::set<CUstream_st*> streams;
-  std::vector<std::function<void()>> work;
+  std::vector<CUstream_st*> lanes;
+  std::vector<Node> work;
 };
+
+/* Adds a node behind the latest of the stream's, and behind another one if that is not kNoNode; returns its number. */
+inline constexpr size_t kNoNode = static_cast<size_t>(-1);
+size_t capture_node(CUstream_st& stream, std::function<void()> run, size_t after);
 
 struct Allocation {
   size_t bytes;
@@ -130,6 +151,9 @@ struct Machine final {
   int windows = 0;
   /* Kernels work on the host's memory, at once. */
   bool allow_host_pointers = false;
+  /* Other streams run as far as they can before the one that is waited for, not as late as they can. */
+  bool run_ahead = false;
+  bool is_ahead = false;
   bool fault_next_kernel = false;
   std::map<std::string, int> failures;
   std::map<std::string, int64_t> calls;

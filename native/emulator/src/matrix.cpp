@@ -87,6 +87,8 @@ uint32_t encode_f16(float value) {
 
 constexpr int64_t kRows = 64;
 constexpr int64_t kColumns = 4;
+/* Of block scales, along the sum. */
+constexpr int64_t kScaledDepth = 128;
 
 /* sums[c][i] += a[p][i] * b[p][c] over p, for 64 rows and 4 columns. */
 MU_CLONES
@@ -112,6 +114,22 @@ void multiply_panel(const float* a, const float* b, int64_t depth, float* sums) 
   std::memcpy(sums + kRows, s1, sizeof s1);
   std::memcpy(sums + 2 * kRows, s2, sizeof s2);
   std::memcpy(sums + 3 * kRows, s3, sizeof s3);
+}
+
+/* The same, block by block of the depth, each times its scales. */
+void multiply_scaled(const Product& product, const float* a, const float* b, int64_t row, int64_t column, int64_t depth,
+                     float* sums) {
+  std::fill(sums, sums + kRows * kColumns, 0.0f);
+  float part[kRows * kColumns];
+  for (int64_t p = 0; p < depth; p += kScaledDepth) {
+    multiply_panel(a + p * kRows, b + p * kColumns, std::min(kScaledDepth, depth - p), part);
+    for (int64_t c = 0; c < std::min(kColumns, product.d.cols - column); ++c) {
+      for (int64_t r = 0; r < std::min(kRows, product.d.rows - row); ++r) {
+        sums[c * kRows + r] += product.a_scales->at(row + r, p / kScaledDepth) *
+                               product.b_scales->at(column + c, p / kScaledDepth) * part[c * kRows + r];
+      }
+    }
+  }
 }
 
 /* op(matrix)(i, j) for i in [begin, begin + width) and all j, as packed[j][i - begin] with zeros beyond the last. */
@@ -228,7 +246,11 @@ void multiply(const Product& product) {
   for (int64_t i = 0; i < m; i += kRows) {
     pack(product.a, product.transpose_a, i, kRows, k, true, panel_a.data());
     for (int64_t j = 0; j < n; j += kColumns) {
-      multiply_panel(panel_a.data(), panel_b.data() + j * k, k, sums);
+      if (product.a_scales == nullptr) {
+        multiply_panel(panel_a.data(), panel_b.data() + j * k, k, sums);
+      } else {
+        multiply_scaled(product, panel_a.data(), panel_b.data() + j * k, i, j, k, sums);
+      }
       for (int64_t column = j; column < std::min(n, j + kColumns); ++column) {
         for (int64_t row = i; row < std::min(m, i + kRows); ++row) {
           float value = product.alpha * sums[(column - j) * kRows + row - i];

@@ -29,6 +29,16 @@ size_t span_of(const Matrix& matrix);
 /* Whether an element of one lies on an element of the other. */
 bool overlap(const Matrix& a, const Matrix& b);
 
+/* The scale of block `block` of row i of op(A), or of column i of op(B): data[i / height * outer_stride + block * inner_stride]. */
+struct BlockScales {
+  const float* data;
+  int64_t height;
+  int64_t outer_stride;
+  int64_t inner_stride;
+
+  float at(int64_t i, int64_t block) const { return data[i / height * outer_stride + block * inner_stride]; }
+};
+
 struct Product {
   bool transpose_a;
   bool transpose_b;
@@ -43,6 +53,9 @@ struct Product {
   float d_scale;
   /* Receives the greatest absolute value before d_scale; may be null. */
   float* absmax;
+  /* With a scale for each block of 128 along the sum: what a block's sum is multiplied by; else null. */
+  const BlockScales* a_scales;
+  const BlockScales* b_scales;
 };
 
 void multiply(const Product& product);

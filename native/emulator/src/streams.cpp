@@ -35,6 +35,36 @@ void run_implied(CUstream_st& stream, uint64_t ticket) {
   }
 }
 
+bool has_run(const CUstream_st& stream, uint64_t ticket) {
+  return stream.queue.empty() || stream.queue.front().ticket > ticket;
+}
+
+bool may_run(const Work& work) {
+  return work.after == nullptr || (machine().streams.count(work.after) == 0 && !is_legacy(*work.after)) ||
+         has_run(*work.after, work.after_ticket);
+}
+
+/* As a device does that is quick with all streams but one: nothing but what they wait for holds them up. */
+void run_others(const CUstream_st& stream) {
+  Machine& m = machine();
+  if (!m.run_ahead || m.is_ahead) {
+    return;
+  }
+  m.is_ahead = true;
+  bool any = true;
+  while (any) {
+    any = false;
+    const std::set<CUstream_st*> streams = m.streams;
+    for (CUstream_st* other : streams) {
+      if (other != &stream && other->device == stream.device && !other->queue.empty() && may_run(other->queue.front())) {
+        run_until(*other, other->queue.front().ticket);
+        any = true;
+      }
+    }
+  }
+  m.is_ahead = false;
+}
+
 void run_kernel(const Launch& launch, int device) {
   Machine& m = machine();
   const std::string name = kernel_name(launch.kernel);
@@ -71,6 +101,10 @@ CUstream_st* stream_of(cudaStream_t handle) {
 void run_until(CUstream_st& stream, uint64_t ticket) {
   const Window window;
   while (!stream.queue.empty() && stream.queue.front().ticket <= ticket) {
+    run_others(stream);
+    if (stream.queue.empty()) {
+      return; /* Another one has waited for this. */
+    }
     Work work = std::move(stream.queue.front());
     stream.queue.pop_front();
     run_implied(stream, work.ticket);
@@ -126,7 +160,7 @@ cudaError_t enqueue(cudaStream_t handle, std::function<void()> work) {
     if (stream->capture->invalidated) {
       return cudaErrorStreamCaptureInvalidated;
     }
-    stream->capture->work.push_back(std::move(work));
+    capture_node(*stream, std::move(work), kNoNode);
     ++stream->captured;
     return cudaSuccess;
   }

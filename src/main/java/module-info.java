@@ -4,6 +4,7 @@ module dev.muonium {
     requires static transitive org.jspecify;
 
     exports dev.muonium;
+    exports dev.muonium.activations;
     exports dev.muonium.checkpoint;
     exports dev.muonium.device;
     exports dev.muonium.lowrank;

@@ -1088,6 +1088,106 @@ public class Muonium extends Muonium$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    private static final int MU_SCALING_TENSOR = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum mu_scaling.MU_SCALING_TENSOR = 0
+     * }
+     */
+    public static int MU_SCALING_TENSOR() {
+        return MU_SCALING_TENSOR;
+    }
+    private static final int MU_SCALING_VECTORS = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum mu_scaling.MU_SCALING_VECTORS = 1
+     * }
+     */
+    public static int MU_SCALING_VECTORS() {
+        return MU_SCALING_VECTORS;
+    }
+    private static final int MU_SCALING_SQUARES = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum mu_scaling.MU_SCALING_SQUARES = 2
+     * }
+     */
+    public static int MU_SCALING_SQUARES() {
+        return MU_SCALING_SQUARES;
+    }
+
+    private static class mu_fp8_operand {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_INT,
+            Muonium.C_INT,
+            Muonium.C_INT,
+            Muonium.C_POINTER,
+            Muonium.C_INT,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_POINTER,
+            Muonium.C_LONG,
+            Muonium.C_LONG,
+            Muonium.C_POINTER,
+            Muonium.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mu_fp8_operand");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mu_status mu_fp8_operand(const mu_context *context, mu_format format, mu_scaling scaling, int32_t transposed, const void *x, mu_type x_type, int64_t x_ld, int64_t rows, int64_t cols, void *codes, int64_t codes_ld, int64_t codes_rows, float *scales, int64_t scales_ld)
+     * }
+     */
+    public static FunctionDescriptor mu_fp8_operand$descriptor() {
+        return mu_fp8_operand.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mu_status mu_fp8_operand(const mu_context *context, mu_format format, mu_scaling scaling, int32_t transposed, const void *x, mu_type x_type, int64_t x_ld, int64_t rows, int64_t cols, void *codes, int64_t codes_ld, int64_t codes_rows, float *scales, int64_t scales_ld)
+     * }
+     */
+    public static MethodHandle mu_fp8_operand$handle() {
+        return mu_fp8_operand.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mu_status mu_fp8_operand(const mu_context *context, mu_format format, mu_scaling scaling, int32_t transposed, const void *x, mu_type x_type, int64_t x_ld, int64_t rows, int64_t cols, void *codes, int64_t codes_ld, int64_t codes_rows, float *scales, int64_t scales_ld)
+     * }
+     */
+    public static MemorySegment mu_fp8_operand$address() {
+        return mu_fp8_operand.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mu_status mu_fp8_operand(const mu_context *context, mu_format format, mu_scaling scaling, int32_t transposed, const void *x, mu_type x_type, int64_t x_ld, int64_t rows, int64_t cols, void *codes, int64_t codes_ld, int64_t codes_rows, float *scales, int64_t scales_ld)
+     * }
+     */
+    public static int mu_fp8_operand(MemorySegment context, int format, int scaling, int transposed, MemorySegment x, int x_type, long x_ld, long rows, long cols, MemorySegment codes, long codes_ld, long codes_rows, MemorySegment scales, long scales_ld) {
+        var mh$ = mu_fp8_operand.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mu_fp8_operand", context, format, scaling, transposed, x, x_type, x_ld, rows, cols, codes, codes_ld, codes_rows, scales, scales_ld);
+            }
+            return (int)mh$.invokeExact(context, format, scaling, transposed, x, x_type, x_ld, rows, cols, codes, codes_ld, codes_rows, scales, scales_ld);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
 
     private static class mu_dynamic_map {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(

@@ -14,6 +14,7 @@ import dev.muonium.device.DeviceReport;
 import dev.muonium.memory.ElementType;
 import dev.muonium.nano.Preset;
 import dev.muonium.nano.RunResult;
+import dev.muonium.nano.TextData;
 import dev.muonium.nano.Trainer;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -127,7 +128,7 @@ final class CompareCommand implements Callable<Integer> {
         ReportFolder folder = ReportFolder.prepare(out);
         PrintWriter terminal = spec.commandLine().getOut();
         try (Device device = deviceOptions.open();
-                TrainingSession session = new TrainingSession(device, baseline.preset(), text)) {
+                TrainingSession session = new TrainingSession(device, baseline.preset(), () -> text)) {
             if (techniques) {
                 new TechniqueRuns(training, deviceOptions, session, folder, pairs).run(baseline.preset(), terminal);
                 return ExitCode.OK;
@@ -228,7 +229,7 @@ final class CompareCommand implements Callable<Integer> {
                             times.candidateMs(),
                             times.candidateOptimizerMs()),
                     times.speed(),
-                    session.orderTwoCrossEntropy());
+                    TextData.orderTwoCrossEntropy(text.utf8()));
         }
     }
 

@@ -7,6 +7,7 @@ import dev.muonium.device.CpuTier;
 import dev.muonium.device.CudaAvailability;
 import dev.muonium.device.CudaProbe;
 import dev.muonium.device.DeviceReport;
+import dev.muonium.device.Fp8Support;
 import dev.muonium.device.GpuInfo;
 import dev.muonium.device.LibraryFinding;
 import dev.muonium.device.LibraryInfo;
@@ -130,6 +131,7 @@ final class DoctorCommand implements Callable<Integer> {
         line(out, "CUDA device", cuda.available() ? "available" : "not available: " + cuda.reason());
         for (GpuInfo gpu : cuda.gpus()) {
             line(out, "  cuda:" + gpu.ordinal(), gpu.toString());
+            line(out, "", Fp8Support.of(gpu).sentence());
         }
         for (LibraryFinding library : cuda.libraries()) {
             line(out, "", library.toString());

@@ -31,7 +31,7 @@ final class RunCommand implements Callable<Integer> {
     public Integer call() {
         Preset preset = training.preset();
         try (Device device = deviceOptions.open();
-                TrainingSession session = new TrainingSession(device, preset, training.text());
+                TrainingSession session = new TrainingSession(device, preset, training::text);
                 Trainer trainer = session.trainer(preset);
                 Progress progress =
                         Progress.of(name, preset.training().steps(), trainer.tokensPerStep(), device.ledger())) {

@@ -1,6 +1,5 @@
 package dev.muonium.cli;
 
-import dev.muonium.cli.input.TrainingText;
 import dev.muonium.device.Device;
 import dev.muonium.nano.Preset;
 import dev.muonium.nano.RunResult;
@@ -61,11 +60,10 @@ final class TrainCommand implements Callable<Integer> {
             preset = preset.withTraining(preset.training().with8bitOptim(state.is8bit()));
         }
         TrainConfig config = preset.training();
-        TrainingText text = training.text();
         PrintWriter out = spec.commandLine().getOut();
         int code = ExitCode.OK;
         try (Device device = deviceOptions.open();
-                TrainingSession session = new TrainingSession(device, preset, text);
+                TrainingSession session = new TrainingSession(device, preset, training::text);
                 Trainer trainer = session.trainer(preset);
                 SavedRun saved = saving.open(device, preset)) {
             recording.attachTo(trainer, config.steps());
@@ -76,10 +74,11 @@ final class TrainCommand implements Callable<Integer> {
                     preset.model().parameterCount(),
                     config.steps(),
                     trainer.tokensPerStep(),
-                    text.name(),
+                    session.textName(),
                     config.use8bitOptim() ? StateFormatChoice.INT8 : StateFormatChoice.FP32,
                     trainer.precision().describe(),
                     device.describe());
+            trainer.gpt().describeFp8().ifPresent(out::println);
             saved.resume(trainer).forEach(out::println);
             out.flush();
             RunResult result;
@@ -97,11 +96,12 @@ final class TrainCommand implements Callable<Integer> {
             out.printf(
                     Locale.ROOT,
                     "memory: %.2f MiB at the peak, of it %.2f MiB optimizer state and %.2f MiB optimizer workspace;"
-                            + " process %.0f MiB%n",
+                            + " process %.0f MiB, of it %.0f MiB before the text was read%n",
                     mebibytes(result.peakLedgerBytes()),
                     mebibytes(result.optimizerStateBytes()),
                     mebibytes(result.optimizerWorkspaceBytes()),
-                    mebibytes(result.peakRssBytes()));
+                    mebibytes(result.peakRssBytes()),
+                    mebibytes(session.startBytes()));
             if (result.peakDeviceGrowth() >= 0) {
                 out.printf(
                         Locale.ROOT,
@@ -110,6 +110,8 @@ final class TrainCommand implements Callable<Integer> {
                         mebibytes(result.peakDeviceGrowth()),
                         mebibytes(result.peakDeviceUse()));
             }
+            PlanCheck.lines(device, preset, result, session.startBytes(), session.tokens(), saved.saver() != null)
+                    .forEach(out::println);
             if (result.nonFiniteSteps() > 0) {
                 out.printf(
                         Locale.ROOT,

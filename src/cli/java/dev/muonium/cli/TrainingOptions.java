@@ -92,6 +92,11 @@ final class TrainingOptions {
         };
     }
 
+    /** What a preset's tokenizer keeps on the heap. GPT-2's 50,257 tokens, each with its bytes, both ways, were measured. */
+    static long tokenizerBytes(Preset preset) {
+        return preset.tokenizer().equals(Preset.GPT2) ? 9L << 20 : 0;
+    }
+
     /** How they are passed on to a child process, with more changes. */
     List<String> toArguments(Map<String, String> more) {
         Map<String, String> all = changed(more);

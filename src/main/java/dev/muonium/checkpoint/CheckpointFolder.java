@@ -57,6 +57,9 @@ public final class CheckpointFolder implements AutoCloseable {
     /** Folders that this process has open: closing any channel of a lock file would give the whole process's lock back. */
     private static final Set<Path> OPEN = ConcurrentHashMap.newKeySet();
 
+    /** Channels of lock files that must not be closed, not even by a garbage collection. */
+    private static final Set<FileChannel> LEFT_OPEN = ConcurrentHashMap.newKeySet();
+
     private final Path folder;
     private final Path real;
     private final int keep;
@@ -123,10 +126,18 @@ public final class CheckpointFolder implements AutoCloseable {
             CheckpointFolder opened = new CheckpointFolder(folder, real, keep, file, lock);
             opened.clean();
             return opened;
-        } catch (CheckpointException | OverlappingFileLockException e) {
-            closeQuietly(file);
+        } catch (OverlappingFileLockException e) {
+            // This library in another class loader of the process has the lock, and would lose it if this channel were
+            // closed.
+            if (file != null) {
+                LEFT_OPEN.add(file);
+            }
             OPEN.remove(real);
             throw inUse(folder);
+        } catch (CheckpointException e) {
+            closeQuietly(file);
+            OPEN.remove(real);
+            throw e;
         } catch (IOException e) {
             closeQuietly(file);
             OPEN.remove(real);

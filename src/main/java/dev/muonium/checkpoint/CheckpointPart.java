@@ -35,8 +35,4 @@ public record CheckpointPart(String name, Map<String, String> metadata, List<Sto
             }
         }
     }
-
-    long bytes() {
-        return tensors.stream().mapToLong(tensor -> tensor.data().byteSize()).sum();
-    }
 }

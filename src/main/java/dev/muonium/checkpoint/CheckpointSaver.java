@@ -1,6 +1,7 @@
 package dev.muonium.checkpoint;
 
 import dev.muonium.MuoniumException;
+import dev.muonium.bindings.mu.Muonium;
 import dev.muonium.device.Device;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -11,14 +12,15 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Saves checkpoints while training goes on: copies the state, which takes as long as the memory does, and leaves writing the copy to a thread of its own. The
- * copy is kept for the next save; the ledger counts it under {@link Purpose#CHECKPOINT}. In the foreground it needs no copy and returns
- * when the checkpoint is on the disk.
+ * copy is kept for the next save; the ledger counts it under {@link Purpose#CHECKPOINT}. In the foreground it returns when the checkpoint is on the disk, and
+ * needs no copy of what the host has; what a GPU has is copied, once, all the same.
  *
  * <p>A save waits for the one before. One that fails does not stop the training: it is logged, {@link #failure()} has it, and the next one is tried.
  *
@@ -26,6 +28,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class CheckpointSaver implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(CheckpointSaver.class);
+
+    /** The version of the library that saved, for people: a checkpoint is refused by the version of its layout alone. */
+    public static final String VERSION = "muonium_version";
 
     private final Device device;
     private final CheckpointFolder folder;
@@ -58,13 +63,15 @@ public final class CheckpointSaver implements AutoCloseable {
      * Saves, or begins to: when it returns, the state may be changed.
      *
      * @param step optimizer steps taken
-     * @param values configuration and whatever else resuming needs
+     * @param values configuration and whatever else resuming needs; the manifest gets {@value #VERSION} beside them
      */
     public void save(long step, Map<String, String> values, TrainingState state) {
         await();
-        List<CheckpointPart> live = state.parts();
-        if (!inBackground) {
-            write(step, values, live);
+        Map<String, String> written = new TreeMap<>(values);
+        written.put(VERSION, Muonium.mu_version().getString(0));
+        List<LivePart> live = state.live();
+        if (!inBackground && live.stream().allMatch(LivePart::isOnHost)) {
+            write(step, written, live.stream().map(LivePart::inPlace).toList());
             return;
         }
         List<CheckpointPart> copied;
@@ -74,7 +81,11 @@ public final class CheckpointSaver implements AutoCloseable {
             failed(new CheckpointException("the checkpoint of step " + step + " was not saved: " + e.getMessage(), e));
             return;
         }
-        writer = Thread.ofPlatform().name("muonium-checkpoint").daemon(false).start(() -> write(step, values, copied));
+        if (!inBackground) {
+            write(step, written, copied);
+            return;
+        }
+        writer = Thread.ofPlatform().name("muonium-checkpoint").daemon(false).start(() -> write(step, written, copied));
     }
 
     private void write(long step, Map<String, String> values, List<CheckpointPart> parts) {
@@ -93,23 +104,21 @@ public final class CheckpointSaver implements AutoCloseable {
         LOG.warn("{}", e.getMessage());
     }
 
-    private List<CheckpointPart> copied(List<CheckpointPart> live) {
+    private List<CheckpointPart> copied(List<LivePart> live) {
         long bytes = 0;
-        for (CheckpointPart part : live) {
-            for (StoredTensor tensor : part.tensors()) {
-                bytes += aligned(tensor.data().byteSize());
+        for (LivePart part : live) {
+            for (LiveTensor tensor : part.tensors()) {
+                bytes += aligned(tensor.byteSize());
             }
         }
         MemorySegment memory = copyOf(Math.max(1, bytes)).segment();
         List<CheckpointPart> copied = new ArrayList<>();
         long at = 0;
-        for (CheckpointPart part : live) {
+        for (LivePart part : live) {
             List<StoredTensor> tensors = new ArrayList<>();
-            for (StoredTensor tensor : part.tensors()) {
-                MemorySegment data =
-                        memory.asSlice(at, tensor.data().byteSize()).copyFrom(tensor.data());
-                tensors.add(new StoredTensor(tensor.name(), tensor.type(), tensor.shape(), data));
-                at += aligned(data.byteSize());
+            for (LiveTensor tensor : part.tensors()) {
+                tensors.add(tensor.copiedTo(memory.asSlice(at, tensor.byteSize()), device.memory()));
+                at += aligned(tensor.byteSize());
             }
             copied.add(new CheckpointPart(part.name(), part.metadata(), tensors));
         }

@@ -28,6 +28,9 @@ final class OptimizerSource implements StateSource {
     private static final String STEPS = "optimizer steps";
     private static final ValueLayout.OfLong COUNT = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+    private static final ValueLayout.OfFloat FLOAT =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
     private final Optimizer optimizer;
 
     OptimizerSource(Optimizer optimizer) {
@@ -40,32 +43,26 @@ final class OptimizerSource implements StateSource {
     }
 
     @Override
-    public List<StoredTensor> tensors() {
-        List<StoredTensor> stored = new ArrayList<>();
+    public List<LiveTensor> tensors() {
+        List<LiveTensor> live = new ArrayList<>();
         for (Parameter parameter : optimizer.parameters()) {
-            ParameterState state = optimizer.state(parameter.name());
+            ParameterState state = optimizer.stateInPlace(parameter.name());
             MemorySegment step = Arena.ofAuto().allocate(ValueLayout.JAVA_LONG);
             step.set(COUNT, 0, state.step());
-            stored.add(new StoredTensor(parameter.name() + STEP, StoredType.I64, List.of(), step));
+            live.add(new LiveTensor(parameter.name() + STEP, StoredType.I64, List.of(), step));
             for (StateTensor tensor : state.tensors()) {
                 String name = parameter.name() + "." + tensor.name();
-                long bytes = tensor.elements() * tensor.format().codeType().byteSize();
-                stored.add(new StoredTensor(
-                        name,
-                        codeType(tensor),
-                        List.of(tensor.elements()),
-                        tensor.codes().asSlice(0, bytes)));
+                live.add(new LiveTensor(name, codeType(tensor), List.of(tensor.elements()), tensor.codes()));
                 if (tensor.scales() != null) {
-                    long scales = tensor.format().scales(tensor.elements(), tensor.block());
-                    stored.add(new StoredTensor(
-                            name + SCALES,
-                            StoredType.F32,
-                            List.of(scales),
-                            tensor.scales().asSlice(0, scales * Float.BYTES)));
+                    live.add(new LiveTensor(name + SCALES, StoredType.F32, List.of(scales(tensor)), tensor.scales()));
                 }
             }
         }
-        return stored;
+        return live;
+    }
+
+    private static long scales(StateTensor tensor) {
+        return tensor.format().scales(tensor.elements(), tensor.block());
     }
 
     private static StoredType codeType(StateTensor tensor) {
@@ -82,7 +79,7 @@ final class OptimizerSource implements StateSource {
         Map<String, String> metadata = new TreeMap<>();
         metadata.put(STEPS, String.valueOf(optimizer.steps()));
         for (Parameter parameter : optimizer.parameters()) {
-            for (StateTensor tensor : optimizer.state(parameter.name()).tensors()) {
+            for (StateTensor tensor : optimizer.stateInPlace(parameter.name()).tensors()) {
                 metadata.put(FORMAT + parameter.name() + "." + tensor.name(), form(tensor));
             }
         }
@@ -94,21 +91,30 @@ final class OptimizerSource implements StateSource {
         steps(file);
         for (Parameter parameter : optimizer.parameters()) {
             scalar(file, parameter.name() + STEP);
-            for (StateTensor tensor : optimizer.state(parameter.name()).tensors()) {
+            for (StateTensor tensor : optimizer.stateInPlace(parameter.name()).tensors()) {
                 String name = parameter.name() + "." + tensor.name();
                 String there = file.metadata().get(FORMAT + name);
                 if (!form(tensor).equals(there)) {
                     throw new CheckpointException("the state '" + name + "' of '" + file.file() + "' is "
                             + (there == null ? "not there" : there) + ", and " + form(tensor) + " here");
                 }
-                require(file, name, codeType(tensor), tensor.elements());
+                StoredTensor codes = require(file, name, codeType(tensor), tensor.elements());
                 if (tensor.scales() != null) {
-                    require(
-                            file,
-                            name + SCALES,
-                            StoredType.F32,
-                            tensor.format().scales(tensor.elements(), tensor.block()));
+                    requireFinite(file, require(file, name + SCALES, StoredType.F32, scales(tensor)));
+                } else {
+                    requireFinite(file, codes);
                 }
+            }
+        }
+    }
+
+    /** What is not finite would never leave the state again; it must be found before anything is restored. */
+    private static void requireFinite(Safetensors file, StoredTensor tensor) {
+        for (long i = 0; i < tensor.elements(); i++) {
+            float value = tensor.data().get(FLOAT, i * Float.BYTES);
+            if (!Float.isFinite(value)) {
+                throw new CheckpointException("the tensor '" + tensor.name() + "' of '" + file.file() + "' holds "
+                        + value + " at " + i + "; it must be finite");
             }
         }
     }
@@ -148,7 +154,7 @@ final class OptimizerSource implements StateSource {
     public void restore(Safetensors file) {
         for (Parameter parameter : optimizer.parameters()) {
             List<StateTensor> restored = new ArrayList<>();
-            for (StateTensor tensor : optimizer.state(parameter.name()).tensors()) {
+            for (StateTensor tensor : optimizer.stateInPlace(parameter.name()).tensors()) {
                 String name = parameter.name() + "." + tensor.name();
                 BlockFormat format = tensor.format();
                 restored.add(new StateTensor(

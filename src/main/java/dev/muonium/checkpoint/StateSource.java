@@ -11,8 +11,8 @@ public interface StateSource {
     /** The part of a checkpoint that it belongs to; several sources may share one if the names of their tensors differ. */
     String part();
 
-    /** Its tensors as they are now: views of live memory, or copies. */
-    List<StoredTensor> tensors();
+    /** Its tensors where they lie; whoever saves them copies them, once. */
+    List<LiveTensor> tensors();
 
     /** Strings for the file's metadata. */
     Map<String, String> metadata();

@@ -1,8 +1,10 @@
 package dev.muonium.checkpoint;
 
 import dev.muonium.device.Device;
+import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.Tensor;
 import dev.muonium.optim.Optimizer;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -30,12 +32,14 @@ import java.util.TreeMap;
  * <p>Everything it was given stays the caller's. Not thread-safe; use it between steps.
  */
 public final class TrainingState {
+    private final DeviceMemory memory;
     private final WeightsSource weights;
     private final List<StateSource> sources = new ArrayList<>();
 
     /** A state of nothing yet. */
     public TrainingState(Device device) {
-        this.weights = new WeightsSource(device.memory(), CheckpointPart.MODEL);
+        this.memory = device.memory();
+        this.weights = new WeightsSource(memory, CheckpointPart.MODEL);
         sources.add(weights);
     }
 
@@ -60,18 +64,37 @@ public final class TrainingState {
         return this;
     }
 
-    /** Everything as it is now: views of live memory on a CPU, copies of what lies on a GPU. */
+    /**
+     * Everything as it is now: views of live memory where the host has it, else copies, which the garbage collector frees and the ledger does not count. To look
+     * at; {@link CheckpointSaver} copies once, into memory that is counted.
+     */
     public List<CheckpointPart> parts() {
-        Map<String, List<StoredTensor>> tensors = new LinkedHashMap<>();
+        List<CheckpointPart> parts = new ArrayList<>();
+        for (LivePart part : live()) {
+            List<StoredTensor> tensors = new ArrayList<>();
+            for (LiveTensor tensor : part.tensors()) {
+                tensors.add(
+                        tensor.isOnHost()
+                                ? tensor.inPlace()
+                                : tensor.copiedTo(
+                                        Arena.ofAuto().allocate(Math.max(1, tensor.byteSize()), Long.BYTES), memory));
+            }
+            parts.add(new CheckpointPart(part.name(), part.metadata(), tensors));
+        }
+        return parts;
+    }
+
+    /** Everything where it lies. */
+    List<LivePart> live() {
+        Map<String, List<LiveTensor>> tensors = new LinkedHashMap<>();
         Map<String, Map<String, String>> metadata = new LinkedHashMap<>();
         for (StateSource source : sources) {
             tensors.computeIfAbsent(source.part(), part -> new ArrayList<>()).addAll(source.tensors());
             metadata.computeIfAbsent(source.part(), part -> new TreeMap<>(Map.of("producer", "muonium")))
                     .putAll(source.metadata());
         }
-        List<CheckpointPart> parts = new ArrayList<>();
-        tensors.forEach(
-                (part, list) -> parts.add(new CheckpointPart(part, metadata.getOrDefault(part, Map.of()), list)));
+        List<LivePart> parts = new ArrayList<>();
+        tensors.forEach((part, list) -> parts.add(new LivePart(part, metadata.getOrDefault(part, Map.of()), list)));
         return parts;
     }
 

@@ -2,8 +2,6 @@ package dev.muonium.checkpoint;
 
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.Tensor;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -32,21 +30,11 @@ final class WeightsSource implements StateSource {
     }
 
     @Override
-    public List<StoredTensor> tensors() {
-        List<StoredTensor> stored = new ArrayList<>();
+    public List<LiveTensor> tensors() {
+        List<LiveTensor> live = new ArrayList<>();
         tensors.forEach((name, tensor) ->
-                stored.add(new StoredTensor(name, storedType(tensor), extents(tensor), hostData(tensor))));
-        return stored;
-    }
-
-    /** The tensor's own memory where Java can read it, else a copy, which the garbage collector frees. */
-    private MemorySegment hostData(Tensor tensor) {
-        if (memory.isHost()) {
-            return tensor.segment();
-        }
-        MemorySegment copy = Arena.ofAuto().allocate(Math.max(1, tensor.byteSize()), 64);
-        memory.copyOut(tensor.segment(), 0, copy, 0, tensor.byteSize());
-        return copy.asSlice(0, tensor.byteSize());
+                live.add(new LiveTensor(name, storedType(tensor), extents(tensor), tensor.segment())));
+        return live;
     }
 
     private static StoredType storedType(Tensor tensor) {

@@ -18,6 +18,9 @@ import org.jspecify.annotations.Nullable;
  * sections "a whole optimizer step" and "Newton-Schulz". The arrays are described by records that lie in the device's memory: that
  * the records, and what is named in a call, lie within their segments is checked here; what a record points to, nobody can check.
  *
+ * <p>On a GPU a record may describe a part of an array that begins at a later chunk {@code c}: its {@code first_chunk} is then smaller by {@code c} (and may be
+ * negative), {@code elements} is where the part ends, and addresses are those of the array's first element, which need not be there.
+ *
  * <p>On a GPU the calls are put into the device's stream and may be recorded. Nothing is allocated. Not for two threads that
  * write the same arrays.
  */

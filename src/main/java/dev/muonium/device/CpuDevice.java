@@ -180,6 +180,16 @@ public final class CpuDevice extends Device {
     }
 
     @Override
+    public Fp8Support fp8() {
+        return new Fp8Support(null, "FP32 or BF16 products instead of FP8: a CPU has none");
+    }
+
+    @Override
+    public Fp8Matmul fp8Matmul(Fp8Spec spec) {
+        throw new UnsupportedOperationException(fp8().sentence());
+    }
+
+    @Override
     public BatchedMatmul batchedMatmul(MatmulSpec spec, long count, long aStride, long bStride, long cStride) {
         int products = BatchSpec.requireBatch(spec, count, aStride, bStride, cStride);
         return new OneDnnBatch(matmul(spec), workers, products, aStride, bStride, cStride);

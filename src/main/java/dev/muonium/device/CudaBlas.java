@@ -98,6 +98,12 @@ final class CudaBlas implements AutoCloseable {
         }
     }
 
+    /** What products work in, one after the other in the stream; null where cuBLAS has its own. */
+    @Nullable
+    Tensor workspace() {
+        return workspace;
+    }
+
     /** The product of a specification, made when it is first asked for. */
     CudaMatmul matmul(MatmulSpec spec) {
         stream.requireUsable();

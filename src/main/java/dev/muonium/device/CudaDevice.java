@@ -15,6 +15,7 @@ import java.util.ArrayDeque;
 import java.util.Collections;
 import java.util.Deque;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
@@ -44,12 +45,16 @@ public final class CudaDevice extends Device {
     private final NetworkKernels networkKernels;
     private final BatchKernels batchKernels;
     private final Workers workers = Workers.create(1);
+    private final Fp8Support fp8;
+    private final Map<Fp8Spec, CudaFp8Matmul> fp8Products = new ConcurrentHashMap<>();
+    private @Nullable CudaLt lt; // guarded by this
     private boolean closed; // guarded by this
 
     private CudaDevice(Builder options) {
         CudaLibraries.Loaded loaded =
                 CudaLibraries.require(); // before anything that calls CUDA, to explain why it cannot
         this.gpu = gpu(loaded.gpus(), options.ordinal);
+        this.fp8 = Fp8Support.of(gpu);
         this.libraries = loaded.libraries();
         this.stream = options.hasStream
                 ? CudaStream.wrap(options.ordinal, options.stream)
@@ -235,6 +240,33 @@ public final class CudaDevice extends Device {
     }
 
     @Override
+    public Fp8Support fp8() {
+        return fp8;
+    }
+
+    @Override
+    public Fp8Matmul fp8Matmul(Fp8Spec spec) {
+        Fp8Scaling finest = fp8.scaling();
+        if (finest == null) {
+            throw new UnsupportedOperationException(fp8.sentence());
+        }
+        stream.requireUsable();
+        return fp8Products.computeIfAbsent(
+                spec, wanted -> CudaFp8Matmul.of(cublasLt(), memory, kernels, wanted, finest));
+    }
+
+    /** Opened when the first FP8 product is made: a device that makes none pays nothing for it. */
+    private synchronized CudaLt cublasLt() {
+        CudaLt opened = lt;
+        if (opened == null) {
+            opened = CudaLt.open(stream, blas.workspace());
+            lt = opened;
+            parts.push(opened::close);
+        }
+        return opened;
+    }
+
+    @Override
     public BatchedMatmul batchedMatmul(MatmulSpec spec, long count, long aStride, long bStride, long cStride) {
         return blas.batch(
                 spec, BatchSpec.requireBatch(spec, count, aStride, bStride, cStride), aStride, bStride, cStride);
@@ -251,6 +283,15 @@ public final class CudaDevice extends Device {
         CudaGraph graph = CudaGraph.record(stream, work, graphs::remove);
         graphs.add(graph);
         return graph;
+    }
+
+    /**
+     * Copies between the host and this GPU beside what it computes; the caller closes it before the device.
+     *
+     * @param places how many places on the GPU they take turns in, at least 1
+     */
+    public CudaTransfers transfers(int places) {
+        return new CudaTransfers(stream, memory, places);
     }
 
     @Override

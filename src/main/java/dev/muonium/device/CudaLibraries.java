@@ -4,6 +4,7 @@ import dev.muonium.DeviceUnavailableException;
 import dev.muonium.bindings.NativeLibrary;
 import dev.muonium.bindings.NativeSymbols;
 import dev.muonium.bindings.cublas.Cublas;
+import dev.muonium.bindings.cublaslt.CublasLt;
 import dev.muonium.bindings.cudart.CudaRuntime;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -87,7 +88,7 @@ final class CudaLibraries {
         Path backend = new CudaBackend(NativeSettings.ofThisProcess()).provide();
         SymbolLookup driver = open(found, "libcuda.so.1");
         install(found, NativeLibrary.CUDA_RUNTIME, CudaRuntime.class);
-        open(found, NativeLibrary.CUBLAS_LT.soname()); // cuBLAS needs it, wherever it lies
+        install(found, NativeLibrary.CUBLAS_LT, CublasLt.class); // cuBLAS needs it, wherever it lies
         install(found, NativeLibrary.CUBLAS, Cublas.class);
         List<LibraryInfo> libraries = new ArrayList<>();
         libraries.add(muonium);

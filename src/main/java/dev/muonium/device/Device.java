@@ -90,6 +90,16 @@ public abstract sealed class Device implements Allocator, AutoCloseable permits 
      */
     public abstract BatchedMatmul batchedMatmul(MatmulSpec spec, long count, long aStride, long bStride, long cStride);
 
+    /** Whether products in FP8 can be asked for, and how they are scaled. */
+    public abstract Fp8Support fp8();
+
+    /**
+     * An FP8 product; the same specification gives the same object. Make it when a model is built.
+     *
+     * @throws UnsupportedOperationException if the device has no such product, with the reason
+     */
+    public abstract Fp8Matmul fp8Matmul(Fp8Spec spec);
+
     /**
      * Records what {@code work} starts on this device (kernels, products, asynchronous copies) without doing it; the recording can
      * then be replayed. {@code work} is run once, now, on a GPU, and at every replay on a CPU. So it must start the same work each

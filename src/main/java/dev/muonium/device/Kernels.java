@@ -24,6 +24,29 @@ public interface Kernels {
             long begin,
             long end);
 
+    /**
+     * A matrix as an operand of an FP8 product; see {@code mu_fp8_operand}, whose layouts and scalings these are.
+     *
+     * @param scaling one of {@code MU_SCALING_*}
+     * @param transposed whether the operand is the transpose of x
+     * @param x {@code rows × cols}, dense
+     * @param codes {@code codesRows × codesLd}
+     * @param scales with {@code scalesLd} from one block's to the next, which a scale for the whole matrix does not need
+     */
+    void fp8Operand(
+            BlockFormat format,
+            int scaling,
+            boolean transposed,
+            MemorySegment x,
+            ElementType xType,
+            long rows,
+            long cols,
+            MemorySegment codes,
+            long codesLd,
+            long codesRows,
+            MemorySegment scales,
+            long scalesLd);
+
     /** {@code out ← dequantize(codes, scales)}. */
     void dequantize(
             BlockFormat format,

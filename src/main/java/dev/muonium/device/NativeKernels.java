@@ -50,6 +50,52 @@ final class NativeKernels implements Kernels {
     }
 
     @Override
+    public void fp8Operand(
+            BlockFormat format,
+            int scaling,
+            boolean transposed,
+            MemorySegment x,
+            ElementType xType,
+            long rows,
+            long cols,
+            MemorySegment codes,
+            long codesLd,
+            long codesRows,
+            MemorySegment scales,
+            long scalesLd) {
+        memory.requireReadable("x", x, xType, extent(cols, cols, rows));
+        memory.requireWritable("codes", codes, ElementType.U8, extent(codesLd, codesLd, codesRows));
+        memory.requireWritable("scales", scales, ElementType.F32, fp8Scales(scaling, codesLd, codesRows, scalesLd));
+        context.check(
+                Muonium.mu_fp8_operand(
+                        context.handle(),
+                        code(format),
+                        scaling,
+                        transposed ? 1 : 0,
+                        x,
+                        code(xType),
+                        cols,
+                        rows,
+                        cols,
+                        codes,
+                        codesLd,
+                        codesRows,
+                        scales,
+                        scalesLd),
+                "mu_fp8_operand");
+    }
+
+    private static long fp8Scales(int scaling, long codesLd, long codesRows, long scalesLd) {
+        long blocks = (codesLd + Fp8Spec.BLOCK - 1) / Fp8Spec.BLOCK;
+        if (scaling == Muonium.MU_SCALING_VECTORS()) {
+            return extent(scalesLd, codesRows, blocks);
+        }
+        return scaling == Muonium.MU_SCALING_SQUARES()
+                ? extent(scalesLd, blocks, (codesRows + Fp8Spec.BLOCK - 1) / Fp8Spec.BLOCK)
+                : 2;
+    }
+
+    @Override
     public void dequantize(
             BlockFormat format,
             int block,

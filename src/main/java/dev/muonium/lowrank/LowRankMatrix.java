@@ -2,19 +2,22 @@ package dev.muonium.lowrank;
 
 import dev.muonium.device.Device;
 import dev.muonium.device.MatmulSpec;
-import dev.muonium.device.Rounding;
+import dev.muonium.device.TiledProduct;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
+import dev.muonium.optim.RoundedWeights;
 import dev.muonium.optim.WeightRounding;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.Deque;
-import org.jspecify.annotations.Nullable;
 
 /** A matrix, its projection P, its projected gradient R, and the delta D that the optimizer leaves; all but the weights in FP32. */
 final class LowRankMatrix implements AutoCloseable {
+    /** About the rows of a task that brings an update back. */
+    private static final int TASK_ROWS = 64;
+
     final String name;
     final Tensor weights;
     final long rows;
@@ -23,10 +26,7 @@ final class LowRankMatrix implements AutoCloseable {
     final Tensor projection;
     final Tensor gradient;
     final Tensor delta;
-    final @Nullable Tensor master;
-    final @Nullable Rounding rounding;
-    final BandedProduct project;
-    final BandedProduct back;
+    final RoundedWeights rounded;
     private final Deque<AutoCloseable> owned = new ArrayDeque<>();
     boolean projected;
     long lookedAt = -1;
@@ -43,13 +43,8 @@ final class LowRankMatrix implements AutoCloseable {
             this.gradient = own(device.allocate(
                     Purpose.GRADIENTS, "projected gradient of " + name, ElementType.F32, inRankSpace()));
             this.delta = own(device.allocate(Purpose.OPTIMIZER_WORKSPACE, name, ElementType.F32, inRankSpace()));
-            boolean rounds = weights.type() == ElementType.BF16;
-            this.master = rounds && weightRounding == WeightRounding.MASTER_WEIGHTS ? own(masterOf(device)) : null;
-            this.rounding = rounds && weightRounding == WeightRounding.STOCHASTIC
-                    ? own(device.kernels().newRounding())
-                    : null;
-            this.project = new BandedProduct(device, projectSpec().accumulating(), isLeft());
-            this.back = new BandedProduct(device, backSpec(), false);
+            this.rounded = own(new RoundedWeights(
+                    device, name, weights.segment(), weights.type(), weights.shape(), weightRounding));
         } catch (RuntimeException e) {
             close();
             throw e;
@@ -59,24 +54,6 @@ final class LowRankMatrix implements AutoCloseable {
     private <T extends AutoCloseable> T own(T made) {
         owned.push(made);
         return made;
-    }
-
-    private Tensor masterOf(Device device) {
-        Tensor copy =
-                device.allocate(Purpose.MASTER_WEIGHTS, name + ".master_weights", ElementType.F32, weights.shape());
-        device.kernels()
-                .scale(
-                        1,
-                        weights.segment(),
-                        weights.type(),
-                        cols,
-                        copy.segment(),
-                        ElementType.F32,
-                        cols,
-                        cols,
-                        0,
-                        rows);
-        return copy;
     }
 
     /** Whether P stands on the left: {@code R = PᵀG}. Else {@code R = G·P}. */
@@ -92,33 +69,27 @@ final class LowRankMatrix implements AutoCloseable {
         return isLeft() ? Shape.of(rank, cols) : Shape.of(rows, rank);
     }
 
-    private MatmulSpec projectSpec() {
-        return isLeft()
-                ? MatmulSpec.f32(true, false, rank, cols, rows)
-                : MatmulSpec.f32(false, false, rows, rank, cols);
-    }
-
-    private MatmulSpec backSpec() {
-        return isLeft()
-                ? MatmulSpec.f32(false, false, rows, cols, rank)
-                : MatmulSpec.f32(false, true, rows, cols, rank);
-    }
-
     /** {@code R += PᵀG}, or {@code R += G·P}. */
-    void addProjected(int task, int worker, MemorySegment full) {
+    void addProjected(GradientBands full) {
         if (isLeft()) {
-            project.run(task, worker, projection.segment(), full, gradient.segment());
+            full.addTransposedTimesThis(projection.segment(), gradient.segment());
         } else {
-            project.run(task, worker, full, projection.segment(), gradient.segment());
+            full.times(projection.segment(), gradient.segment(), true);
         }
     }
 
-    /** Rows of {@code P·D}, or {@code D·Pᵀ}. */
-    void projectBack(int task, int worker, MemorySegment into) {
+    /** Rows of {@code P·D}, or of {@code D·Pᵀ}, a task for every few on a CPU. */
+    TiledProduct backProduct(Device device, long count) {
+        MatmulSpec spec = MatmulSpec.f32(false, !isLeft(), count, cols, rank);
+        return TiledProduct.forWorkersOf(device, spec, TASK_ROWS, TiledProduct.WHOLE);
+    }
+
+    /** A task of such a product, of rows from {@code first} on. */
+    void projectBack(TiledProduct product, int task, int worker, long first, MemorySegment into) {
         if (isLeft()) {
-            back.run(task, worker, projection.segment(), delta.segment(), into);
+            product.run(task, worker, projection.segment(), first * rank, delta.segment(), 0, into, 0);
         } else {
-            back.run(task, worker, delta.segment(), projection.segment(), into);
+            product.run(task, worker, delta.segment(), first * rank, projection.segment(), 0, into, 0);
         }
     }
 

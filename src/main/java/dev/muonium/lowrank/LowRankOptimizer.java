@@ -1,6 +1,7 @@
 package dev.muonium.lowrank;
 
 import dev.muonium.device.Device;
+import dev.muonium.device.TiledProduct;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -13,7 +14,6 @@ import dev.muonium.optim.ParameterGroup;
 import dev.muonium.optim.ParameterKind;
 import dev.muonium.optim.StepReport;
 import dev.muonium.optim.WeightRounding;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -55,8 +55,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Muon's adjustment of the learning rate is that of W's shape, not of R's. Muon on low-rank gradients is known to fail to converge on some tasks (GUM,
  * 2510.17802): compare before you trust it.
  *
- * <p>Owns projections, projected gradients, a delta per matrix, FP32 master weights and a workspace of the largest matrix; weights and optimizer
- * stay the caller's. Refreshing allocates for its time; a step does not. Not thread-safe. Close it behind the optimizer, which refers to its memory.
+ * <p>Owns projections, projected gradients, a delta per matrix, FP32 master weights and a workspace of about {@code (m + n)·r} values; weights and
+ * optimizer stay the caller's. Refreshing allocates as much for its time ({@link LowRankMemory}); a step allocates nothing. Not thread-safe. Close it behind the optimizer, which refers to its memory.
  */
 public final class LowRankOptimizer implements AutoCloseable {
     private final Device device;
@@ -66,7 +66,7 @@ public final class LowRankOptimizer implements AutoCloseable {
     private final WeightRounding weightRounding;
     private final Map<String, LowRankMatrix> matrices = new LinkedHashMap<>();
     private final Map<String, String> groups = new LinkedHashMap<>();
-    private @Nullable Tensor full;
+    private @Nullable Tensor workspace;
     private long stepSeed;
 
     /**
@@ -103,7 +103,7 @@ public final class LowRankOptimizer implements AutoCloseable {
         optimizer.group(group);
         LowRankMatrix matrix = new LowRankMatrix(device, weights, settings.rank(), weightRounding);
         try {
-            ensureWorkspace(weights.elements());
+            ensureWorkspace(LowRankMemory.workspaceElements(weights.shape(), settings.rank()));
             optimizer.add(Parameter.of(ParameterKind.MATRIX, matrix.delta, matrix.gradient)
                     .inGroup(group));
         } catch (RuntimeException e) {
@@ -115,12 +115,12 @@ public final class LowRankOptimizer implements AutoCloseable {
     }
 
     private void ensureWorkspace(long elements) {
-        if (full == null || full.elements() < elements) {
-            if (full != null) {
-                full.close();
-                full = null;
+        if (workspace == null || workspace.elements() < elements) {
+            if (workspace != null) {
+                workspace.close();
+                workspace = null;
             }
-            full = device.allocate(
+            workspace = device.allocate(
                     Purpose.OPTIMIZER_WORKSPACE, "workspace of projections", ElementType.F32, Shape.of(elements));
         }
     }
@@ -143,36 +143,20 @@ public final class LowRankOptimizer implements AutoCloseable {
     public void accumulate(String name, MemorySegment gradient, ElementType type) {
         LowRankMatrix matrix = matrix(name);
         memory.requireReadable(name + " (gradient)", gradient, type, matrix.weights.elements());
-        MemorySegment inFp32 = gradient;
-        if (type != ElementType.F32) {
-            MemorySegment workspace = workspace();
-            device.kernels()
-                    .scale(
-                            1,
-                            gradient,
-                            type,
-                            matrix.cols,
-                            workspace,
-                            ElementType.F32,
-                            matrix.cols,
-                            matrix.cols,
-                            0,
-                            matrix.rows);
-            inFp32 = workspace;
-        }
+        GradientBands bands =
+                new GradientBands(device, gradient, type, matrix.weights.shape(), matrix.rank, workspace());
         if (!matrix.projected) {
             matrix.projected = true;
-            refreshIfDue(matrix, inFp32);
+            refreshIfDue(matrix, bands);
         }
-        MemorySegment projected = inFp32;
-        device.workers().run(matrix.project.tasks(), (task, worker) -> matrix.addProjected(task, worker, projected));
+        matrix.addProjected(bands);
     }
 
     private MemorySegment workspace() {
-        if (full == null) {
+        if (workspace == null) {
             throw new IllegalStateException("there is no matrix to project");
         }
-        return full.segment();
+        return workspace.segment();
     }
 
     private LowRankMatrix matrix(String name) {
@@ -183,50 +167,38 @@ public final class LowRankOptimizer implements AutoCloseable {
         return matrix;
     }
 
-    private void refreshIfDue(LowRankMatrix matrix, MemorySegment gradient) {
+    private void refreshIfDue(LowRankMatrix matrix, GradientBands gradient) {
         boolean first = matrix.lookedAt < 0;
         long now = optimizer.steps();
         if (!first && now - matrix.lookedAt < settings.refreshInterval()) {
             return;
         }
-        double squares = device.kernels().sumSquares(gradient, ElementType.F32, 0, matrix.weights.elements());
+        double squares = gradient.sumSquares();
         if (!Double.isFinite(squares) || squares == 0) {
             return;
         }
         long seed = settings.seed() ^ (now * 0x9E3779B97F4A7C15L) ^ matrix.name.hashCode();
-        float[] basis = new RangeFinder(device, matrix, gradient, seed).basis();
-        matrix.lookedAt = now;
-        if (first) {
-            matrix.projection.copyFrom(basis);
-            return;
-        }
-        float[] q = product(basis, matrix.projection.toFloatArray(), matrix.rank);
-        double cosine = 0;
-        for (float each : q) {
-            cosine += (double) each * each;
-        }
-        if (1 - Math.sqrt(cosine / matrix.rank) > settings.turnThreshold()) {
-            StateRotation.apply(device, optimizer, matrix, q);
-            matrix.projection.copyFrom(basis);
+        try (RangeFinder finder = new RangeFinder(device, matrix.weights.shape(), matrix.rank, workspace())) {
+            MemorySegment basis = finder.basis(gradient, Math.sqrt(squares), seed);
+            matrix.lookedAt = now;
+            if (!first) {
+                float[] rotation = finder.rotationFrom(matrix.projection.segment());
+                if (!hasTurned(rotation, matrix.rank)) {
+                    return;
+                }
+                StateRotation.apply(device, optimizer, matrix, rotation);
+            }
+            memory.copy(basis, 0, matrix.projection.segment(), 0, matrix.projection.byteSize());
         }
     }
 
-    /** {@code AᵀB} of two row-major arrays of {@code rank} columns. */
-    private static float[] product(float[] a, float[] b, int rank) {
-        double[] sum = new double[rank * rank];
-        for (int row = 0; row < a.length; row += rank) {
-            for (int i = 0; i < rank; i++) {
-                double left = a[row + i];
-                for (int j = 0; j < rank; j++) {
-                    sum[i * rank + j] += left * b[row + j];
-                }
-            }
+    /** Of {@code P'ᵀP}: its Frobenius norm is the root of the sum of the squared cosines of the angles between the subspaces. */
+    private boolean hasTurned(float[] rotation, int rank) {
+        double cosines = 0;
+        for (float each : rotation) {
+            cosines += (double) each * each;
         }
-        float[] rounded = new float[sum.length];
-        for (int i = 0; i < sum.length; i++) {
-            rounded[i] = (float) sum[i];
-        }
-        return rounded;
+        return 1 - Math.sqrt(cosines / rank) > settings.turnThreshold();
     }
 
     /** Takes a step; see {@link #step(double)}. */
@@ -256,30 +228,45 @@ public final class LowRankOptimizer implements AutoCloseable {
     }
 
     private void apply(LowRankMatrix matrix, float decay) {
-        MemorySegment update = workspace();
-        if (matrix.rounding != null) {
-            matrix.rounding.set(settings.seed(), stepSeed, matrix.name.hashCode());
-        }
         float rate = (float) (-settings.scale() * adjustment(matrix));
-        device.workers().run(matrix.back.tasks(), (task, worker) -> {
-            matrix.projectBack(task, worker, update);
+        long bandRows = LowRankMemory.bandRows(matrix.weights.shape(), matrix.rank);
+        for (long first = 0; first < matrix.rows; first += bandRows) {
+            apply(matrix, first, Math.min(bandRows, matrix.rows - first), decay, rate);
+        }
+        memory.zero(matrix.delta.segment(), 0, matrix.delta.byteSize());
+    }
+
+    private void apply(LowRankMatrix matrix, long first, long count, float decay, float rate) {
+        MemorySegment update = workspace();
+        MemorySegment weights = rows(matrix.weights, matrix.cols, first, count);
+        Tensor copy = matrix.rounded.master();
+        MemorySegment master = copy == null ? null : rows(copy, matrix.cols, first, count);
+        // The kernel numbers the elements of the band from 0: bands differ in the key instead.
+        matrix.rounded.keyRounding(settings.seed(), stepSeed, first);
+        TiledProduct product = matrix.backProduct(device, count);
+        device.workers().run(product.tasks(), (task, worker) -> {
+            matrix.projectBack(product, task, worker, first, update);
             device.kernels()
                     .muonUpdate(
-                            matrix.weights.segment(),
+                            weights,
                             matrix.weights.type(),
                             matrix.cols,
-                            matrix.master == null ? null : matrix.master.segment(),
+                            master,
                             update,
                             ElementType.F32,
                             matrix.cols,
                             decay,
                             rate,
-                            matrix.rounding,
+                            matrix.rounded.rounding(),
                             matrix.cols,
-                            matrix.back.begin(task),
-                            matrix.back.end(task));
+                            product.firstRow(task),
+                            product.endRow(task));
         });
-        memory.zero(matrix.delta.segment(), 0, matrix.delta.byteSize());
+    }
+
+    private MemorySegment rows(Tensor matrix, long cols, long first, long count) {
+        long rowBytes = cols * matrix.type().byteSize();
+        return memory.slice(matrix.segment(), first * rowBytes, count * rowBytes);
     }
 
     /** Muon has multiplied by the adjustment of R's shape; that of W's is meant. */
@@ -298,25 +285,21 @@ public final class LowRankOptimizer implements AutoCloseable {
         return optimizer;
     }
 
-    /** The projections, to be saved: copies in memory of the host. */
+    /** The projections, to be saved, where they lie: on a GPU their segments have the length zero. They change with every refresh. */
     public List<Projection> projections() {
         List<Projection> all = new ArrayList<>();
         for (LowRankMatrix matrix : matrices.values()) {
+            Tensor master = matrix.rounded.master();
             all.add(new Projection(
                     matrix.name,
                     matrix.smaller(),
                     matrix.rank,
+                    matrix.weights.elements(),
                     matrix.lookedAt,
-                    host(matrix.projection),
-                    matrix.master == null ? null : host(matrix.master)));
+                    matrix.projection.segment(),
+                    master == null ? null : master.segment()));
         }
         return all;
-    }
-
-    private MemorySegment host(Tensor tensor) {
-        MemorySegment copy = Arena.ofAuto().allocate(tensor.byteSize(), 8);
-        memory.copyOut(tensor.segment(), 0, copy, 0, tensor.byteSize());
-        return copy;
     }
 
     /**
@@ -326,7 +309,7 @@ public final class LowRankOptimizer implements AutoCloseable {
      */
     public void restore(Projection saved) {
         LowRankMatrix matrix = matrix(saved.name());
-        Tensor master = matrix.master;
+        Tensor master = matrix.rounded.master();
         MemorySegment savedMaster = saved.masterWeights();
         if (saved.rows() != matrix.smaller()
                 || saved.rank() != matrix.rank
@@ -347,9 +330,9 @@ public final class LowRankOptimizer implements AutoCloseable {
     public void close() {
         matrices.values().forEach(LowRankMatrix::close);
         matrices.clear();
-        if (full != null) {
-            full.close();
-            full = null;
+        if (workspace != null) {
+            workspace.close();
+            workspace = null;
         }
     }
 }

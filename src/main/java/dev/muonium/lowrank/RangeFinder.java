@@ -1,96 +1,117 @@
 package dev.muonium.lowrank;
 
 import dev.muonium.device.Device;
-import dev.muonium.device.MatmulSpec;
-import dev.muonium.memory.CounterRandom;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.BitSet;
 
 /**
  * The subspace that most of a gradient lies in: subspace iteration from a random sketch, {@code Y = G·Ω}, then twice {@code Z = Gᵀ·Q(Y)},
- * {@code Y = G·Q(Z)}, where Q makes columns orthonormal (Halko, Martinsson, Tropp: Finding Structure with Randomness, 2011, algorithm 4.4). Products on the
- * device, orthonormalization on the host in FP64. What it needs is allocated for the call.
+ * {@code Y = G·Q(Z)}, where Q makes columns orthonormal (Halko, Martinsson, Tropp: Finding Structure with Randomness, 2011, algorithm 4.4). (With G for
+ * Gᵀ, where the matrix has more rows than columns.)
+ *
+ * <p>All of it runs on the device, in FP32: five products of {@code 2·m·n·r} operations and, for a gradient whose columns are not badly conditioned, six
+ * passes of {@link Orthonormalization}, two of them with {@code p = max(m, n)} and four with {@code min(m, n)}. G is read five times. Holds
+ * {@code (m + n)·r + 2·r²} values while it lives, and borrows {@code max(m, n)·r}.
  */
-final class RangeFinder {
+final class RangeFinder implements AutoCloseable {
     private static final int ITERATIONS = 2;
 
+    /** Factors beyond these would not be FP32, or make products that are not. */
+    private static final double LARGEST_FACTOR = 1e30;
+
     private final Device device;
-    private final LowRankMatrix matrix;
-    private final MemorySegment gradient;
-    private final long seed;
+    private final long small;
+    private final long large;
+    private final boolean left;
+    private final int rank;
+    private final Tensor onSmall;
+    private final Tensor onLarge;
+    private final Orthonormalization orthonormalization;
 
     /**
-     * @param gradient FP32, of the matrix's shape, finite and not all 0
-     * @param seed of the sketch
+     * @param shape of the gradient, {@code m × n}
+     * @param rank columns of the basis
+     * @param spare of {@code max(m, n)·rank} FP32 values; written during a call
      */
-    RangeFinder(Device device, LowRankMatrix matrix, MemorySegment gradient, long seed) {
+    RangeFinder(Device device, Shape shape, int rank, MemorySegment spare) {
         this.device = device;
-        this.matrix = matrix;
-        this.gradient = gradient;
-        this.seed = seed;
-    }
-
-    /** {@code smaller side × rank}, row-major. */
-    float[] basis() {
-        long small = matrix.smaller();
-        long large = Math.max(matrix.rows, matrix.cols);
-        int rank = matrix.rank;
-        try (Tensor onSmall = scratch("basis", small);
-                Tensor onLarge = scratch("sketch", large)) {
-            onLarge.copyFrom(sketch(large));
-            BandedProduct toSmall = new BandedProduct(
-                    device,
-                    MatmulSpec.f32(!matrix.isLeft(), false, small, rank, large).leading(matrix.cols, rank, rank),
-                    false);
-            BandedProduct toLarge = new BandedProduct(
-                    device,
-                    MatmulSpec.f32(matrix.isLeft(), false, large, rank, small).leading(matrix.cols, rank, rank),
-                    false);
-            multiply(toSmall, onLarge, onSmall);
-            for (int i = 0; i < ITERATIONS; i++) {
-                orthonormalize(onSmall);
-                multiply(toLarge, onSmall, onLarge);
-                orthonormalize(onLarge);
-                multiply(toSmall, onLarge, onSmall);
+        this.left = shape.extent(0) <= shape.extent(1);
+        this.small = Math.min(shape.extent(0), shape.extent(1));
+        this.large = Math.max(shape.extent(0), shape.extent(1));
+        this.rank = rank;
+        this.orthonormalization = new Orthonormalization(device, rank, spare);
+        Tensor basis = null;
+        try {
+            basis = scratch("basis", small);
+            this.onLarge = scratch("sketch", large);
+        } catch (RuntimeException e) {
+            if (basis != null) {
+                basis.close();
             }
-            orthonormalize(onSmall);
-            return onSmall.toFloatArray();
+            orthonormalization.close();
+            throw e;
         }
+        this.onSmall = basis;
     }
 
     private Tensor scratch(String name, long rows) {
-        return device.allocate(Purpose.WORKSPACE, name, ElementType.F32, Shape.of(rows, matrix.rank));
+        return device.allocate(Purpose.WORKSPACE, name, ElementType.F32, Shape.of(rows, rank));
     }
 
-    private float[] sketch(long rows) {
-        float[] values = new float[Math.toIntExact(rows * matrix.rank)];
-        for (int i = 0; i < values.length; i++) {
-            values[i] = (float) CounterRandom.normal(seed, 0, i);
+    /**
+     * Finds the subspace.
+     *
+     * @param gradient finite and not all 0
+     * @param norm of it, {@code ‖G‖}
+     * @param seed of the sketch
+     * @return {@code smaller side × rank}, orthonormal columns; valid until the next call
+     */
+    MemorySegment basis(GradientBands gradient, double norm, long seed) {
+        // Whatever the size of G, products and their Gram matrices are to stay within FP32.
+        double size = Math.clamp(1 / norm, 1 / LARGEST_FACTOR, LARGEST_FACTOR);
+        BitSet all = new BitSet();
+        all.set(0, rank);
+        Sketch.fill(device, onLarge.segment(), large, rank, size, seed, all);
+        toSmall(gradient);
+        for (int i = 0; i < ITERATIONS; i++) {
+            orthonormalization.condition(onSmall.segment(), small, size, seed);
+            toLarge(gradient);
+            orthonormalization.condition(onLarge.segment(), large, size, seed);
+            toSmall(gradient);
         }
-        return values;
+        orthonormalization.orthonormalize(onSmall.segment(), small, seed);
+        return onSmall.segment();
     }
 
-    private void multiply(BandedProduct product, Tensor from, Tensor to) {
-        device.workers()
-                .run(
-                        product.tasks(),
-                        (task, worker) -> product.run(task, worker, gradient, from.segment(), to.segment()));
+    /** {@code BᵀP}, {@code rank × rank}, of the basis that was found last and another one; on the host. */
+    float[] rotationFrom(MemorySegment other) {
+        return orthonormalization.product(onSmall.segment(), other, small);
     }
 
-    private void orthonormalize(Tensor tensor) {
-        float[] values = tensor.toFloatArray();
-        int rank = matrix.rank;
-        double[][] columns = new double[rank][values.length / rank];
-        for (int i = 0; i < values.length; i++) {
-            columns[i % rank][i / rank] = values[i];
+    private void toSmall(GradientBands gradient) {
+        if (left) {
+            gradient.times(onLarge.segment(), onSmall.segment(), false);
+        } else {
+            gradient.transposedTimes(onLarge.segment(), onSmall.segment());
         }
-        Orthonormal.columns(device.workers(), columns, seed);
-        for (int i = 0; i < values.length; i++) {
-            values[i] = (float) columns[i % rank][i / rank];
+    }
+
+    private void toLarge(GradientBands gradient) {
+        if (left) {
+            gradient.transposedTimes(onSmall.segment(), onLarge.segment());
+        } else {
+            gradient.times(onSmall.segment(), onLarge.segment(), false);
         }
-        tensor.copyFrom(values);
+    }
+
+    @Override
+    public void close() {
+        onLarge.close();
+        onSmall.close();
+        orthonormalization.close();
     }
 }

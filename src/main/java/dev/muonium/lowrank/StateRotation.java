@@ -2,6 +2,7 @@ package dev.muonium.lowrank;
 
 import dev.muonium.device.Device;
 import dev.muonium.device.MatmulSpec;
+import dev.muonium.device.TiledProduct;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -127,9 +128,10 @@ final class StateRotation {
     private void rotate(Tensor from, Tensor to, boolean isVariance) {
         MemorySegment q = (isVariance ? squared : rotation).segment();
         int rank = matrix.rank;
-        BandedProduct product = matrix.isLeft()
-                ? new BandedProduct(device, MatmulSpec.f32(false, false, rank, matrix.cols, rank), true)
-                : new BandedProduct(device, MatmulSpec.f32(false, true, matrix.rows, rank, rank), false);
+        MatmulSpec spec = matrix.isLeft()
+                ? MatmulSpec.f32(false, false, rank, matrix.cols, rank)
+                : MatmulSpec.f32(false, true, matrix.rows, rank, rank);
+        TiledProduct product = TiledProduct.forWorkersOf(device, spec, 256, 256);
         device.workers().run(product.tasks(), (task, worker) -> {
             if (matrix.isLeft()) {
                 product.run(task, worker, q, from.segment(), to.segment());

@@ -1,8 +1,5 @@
 package dev.muonium.nano;
 
-import dev.muonium.device.Device;
-import dev.muonium.memory.ElementType;
-
 /** The matrix products of a block; all blocks of a model share them, for they have the same shapes. */
 record BlockProducts(
         RowProduct q,
@@ -16,35 +13,33 @@ record BlockProducts(
         RowProduct backThroughOut,
         RowProduct backThroughQ,
         RowProduct backThroughKvAdding,
-        TiledProduct qGradient,
-        TiledProduct kvGradient,
-        TiledProduct outGradient,
-        TiledProduct upGradient,
-        TiledProduct downGradient) {
+        WeightGradient qGradient,
+        WeightGradient kvGradient,
+        WeightGradient outGradient,
+        WeightGradient upGradient,
+        WeightGradient downGradient) {
 
-    static BlockProducts of(
-            Device device, GptConfig config, Precision precision, Grain grain, RowTiles tiles, long rows) {
-        ElementType type = precision.compute();
+    static BlockProducts of(LinearProducts linear, GptConfig config) {
         int d = config.dModel();
         int f = config.mlpWidth();
         int q = config.queryWidth();
         int kv = config.keyWidth();
         return new BlockProducts(
-                RowProduct.forward(device, type, tiles, q, d),
-                RowProduct.forward(device, type, tiles, kv, d),
-                RowProduct.forwardAdding(device, type, tiles, d, q),
-                RowProduct.forward(device, type, tiles, f, d),
-                RowProduct.forwardAdding(device, type, tiles, d, f),
-                RowProduct.backward(device, type, tiles, d, f),
-                RowProduct.backward(device, type, tiles, f, d),
-                RowProduct.backwardAdding(device, type, tiles, f, d),
-                RowProduct.backward(device, type, tiles, d, q),
-                RowProduct.backward(device, type, tiles, q, d),
-                RowProduct.backwardAdding(device, type, tiles, kv, d),
-                TiledProduct.weightGradient(device, grain, precision, q, d, rows),
-                TiledProduct.weightGradient(device, grain, precision, kv, d, rows),
-                TiledProduct.weightGradient(device, grain, precision, d, q, rows),
-                TiledProduct.weightGradient(device, grain, precision, f, d, rows),
-                TiledProduct.weightGradient(device, grain, precision, d, f, rows));
+                linear.forward(q, d, false),
+                linear.forward(kv, d, false),
+                linear.forward(d, q, true),
+                linear.forward(f, d, false),
+                linear.forward(d, f, true),
+                linear.backward(d, f, false),
+                linear.backward(f, d, false),
+                linear.backward(f, d, true),
+                linear.backward(d, q, false),
+                linear.backward(q, d, false),
+                linear.backward(kv, d, true),
+                linear.weightGradient(q, d),
+                linear.weightGradient(kv, d),
+                linear.weightGradient(d, q),
+                linear.weightGradient(f, d),
+                linear.weightGradient(d, f));
     }
 }

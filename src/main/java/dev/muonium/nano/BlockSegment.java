@@ -1,5 +1,6 @@
 package dev.muonium.nano;
 
+import dev.muonium.activations.CodedActivations;
 import org.jspecify.annotations.Nullable;
 
 /**

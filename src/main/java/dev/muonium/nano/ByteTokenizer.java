@@ -26,6 +26,12 @@ public final class ByteTokenizer implements Tokenizer {
         return tokens;
     }
 
+    /** Anywhere: a byte knows nothing of its neighbours. */
+    @Override
+    public int cut(byte[] utf8, int from, int end) {
+        return from;
+    }
+
     @Override
     public String decode(int[] tokens) {
         byte[] bytes = new byte[tokens.length];

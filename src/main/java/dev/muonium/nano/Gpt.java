@@ -17,6 +17,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -109,7 +110,8 @@ public final class Gpt implements AutoCloseable {
         this.tiles = RowTiles.of(grain, config.context(), batch);
         this.memory = new OwnedTensors(device);
         try {
-            this.tensors = GptTensors.allocate(memory, config, batch, options, grain);
+            this.tensors = GptTensors.allocate(
+                    memory, config, batch, options, grain, device.fp8().available());
             this.shared = tensors.shared();
             List<GptParameter> parameters = tensors.parameters();
             InitialWeights.fill(device, config, parameters, seed);
@@ -140,7 +142,8 @@ public final class Gpt implements AutoCloseable {
     }
 
     private GptBlock[] buildBlocks() {
-        BlockProducts products = BlockProducts.of(device, config, precision, grain, tiles, rows);
+        LinearProducts linear = new LinearProducts(device, precision, grain, tiles, rows, tensors.fp8());
+        BlockProducts products = BlockProducts.of(linear, config);
         Iterator<MemorySegment> weights = matrices(false);
         Iterator<MemorySegment> gradients = matrices(true);
         boolean gated = config.mlp() == Mlp.GATED;
@@ -209,6 +212,22 @@ public final class Gpt implements AutoCloseable {
     /** How the model holds what it computes. */
     public GptOptions options() {
         return options;
+    }
+
+    /**
+     * How linear layers are multiplied, for reports: in FP8 where that was asked for, the model computes in BF16 and the device has FP8
+     * products; else in the model's precision, and why. Embedding, head and attention are not in FP8.
+     *
+     * @return empty where no FP8 was asked for
+     */
+    public Optional<String> describeFp8() {
+        if (!options.fp8Activations() && !options.fp8Gradients()) {
+            return Optional.empty();
+        }
+        if (device.fp8().available() && type != ElementType.BF16) {
+            return Optional.of("FP32 products instead of FP8: the model's precision is f32");
+        }
+        return Optional.of(device.fp8().sentence());
     }
 
     /** Sets all gradients to 0; transient ones are, whenever they begin. */

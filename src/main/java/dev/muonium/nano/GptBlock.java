@@ -76,8 +76,8 @@ final class GptBlock {
         MemorySegment x = shared.normalized();
         kernels.rmsNorm(type, input, x, sums.attentionRstd(), eps, config.dModel(), begin, end);
         products.q().run(worker, x, weights.q(), own.q(), begin, rows);
-        products.kv().run(worker, x, weights.k(), own.k(), begin, rows);
-        products.kv().run(worker, x, weights.v(), own.v(), begin, rows);
+        products.kv().runAgain(worker, x, weights.k(), own.k(), begin, rows);
+        products.kv().runAgain(worker, x, weights.v(), own.v(), begin, rows);
         kernels.rotaryNorm(
                 type,
                 own.q(),
@@ -120,7 +120,7 @@ final class GptBlock {
         kernels.rmsNorm(type, own.middle(), x, sums.mlpRstd(), eps, config.dModel(), begin, end);
         products.up().run(worker, x, weights.up(), own.up(), begin, rows);
         if (weights.gate() != null && own.gate() != null) {
-            products.up().run(worker, x, weights.gate(), own.gate(), begin, rows);
+            products.up().runAgain(worker, x, weights.gate(), own.gate(), begin, rows);
         }
         if (toItsEnd) {
             mlpOutput(worker, begin, rows);
@@ -223,7 +223,7 @@ final class GptBlock {
         left -= products.upGradient().tasks();
         if (own.gate() != null && gradients.gate() != null) {
             if (left < products.upGradient().tasks()) {
-                products.upGradient().run(left, worker, own.gate(), shared.normalized(), gradients.gate());
+                products.upGradient().runAgain(left, worker, own.gate(), shared.normalized(), gradients.gate());
                 return;
             }
             left -= products.upGradient().tasks();
@@ -287,11 +287,11 @@ final class GptBlock {
         }
         left -= products.qGradient().tasks();
         if (left < products.kvGradient().tasks()) {
-            products.kvGradient().run(left, worker, shared.kGradient(), shared.normalized(), gradients.k());
+            products.kvGradient().runAgain(left, worker, shared.kGradient(), shared.normalized(), gradients.k());
             return;
         }
         left -= products.kvGradient().tasks();
-        products.kvGradient().run(left, worker, shared.vGradient(), shared.normalized(), gradients.v());
+        products.kvGradient().runAgain(left, worker, shared.vGradient(), shared.normalized(), gradients.v());
     }
 
     private void copyRows(MemorySegment from, MemorySegment to, long begin, int rows) {

@@ -135,7 +135,7 @@ final class GptOptimizer implements AutoCloseable {
     }
 
     /** A file lies where the JVM's temporary files do ({@code -Djava.io.tmpdir}). */
-    private static StatePlacement placement(Techniques techniques) {
+    static StatePlacement placement(Techniques techniques) {
         return switch (techniques.offloadOptimizer()) {
             case NONE -> StatePlacement.device();
             case HOST -> StatePlacement.host();

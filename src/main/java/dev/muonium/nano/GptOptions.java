@@ -1,5 +1,7 @@
 package dev.muonium.nano;
 
+import dev.muonium.memory.ElementType;
+
 /**
  * How a {@link Gpt} holds what it computes.
  *
@@ -29,5 +31,13 @@ public record GptOptions(
                 techniques.fp8Activations(),
                 techniques.fp8Gradients(),
                 techniques.useGalore());
+    }
+
+    /**
+     * Whether linear layers are multiplied in FP8 by a device that can: in the place of BF16 products of whole batches. A model whose precision is FP32
+     * is multiplied in FP32.
+     */
+    boolean multipliesInFp8(Grain grain) {
+        return grain == Grain.WHOLE && precision.compute() == ElementType.BF16 && (fp8Activations || fp8Gradients);
     }
 }

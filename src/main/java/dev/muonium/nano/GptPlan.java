@@ -30,7 +30,13 @@ public final class GptPlan {
         Grain grain = device.cuda() ? Grain.WHOLE : Grain.TILES;
         CountingAllocator counting = new CountingAllocator(device.alignment());
         OwnedTensors memory = new OwnedTensors(counting);
-        GptTensors.allocate(memory, model, training.batch(), GptOptions.of(precision, training.techniques()), grain);
+        GptTensors.allocate(
+                memory,
+                model,
+                training.batch(),
+                GptOptions.of(precision, training.techniques()),
+                grain,
+                device.fp8Products());
         if (grain == Grain.TILES) {
             CausalAttention.allocate(memory, model, device.workers());
         }
@@ -40,7 +46,7 @@ public final class GptPlan {
                 parameters(preset),
                 counting.ledger().byPurpose(),
                 precision.masterWeights(),
-                training.techniques().offloadOptimizer() != Offload.NONE,
+                GptOptimizer.placement(training.techniques()),
                 saves && training.saving().inBackground());
     }
 

@@ -1,5 +1,6 @@
 package dev.muonium.nano;
 
+import dev.muonium.activations.CodedActivations;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -25,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * @param blockGradients where the gradients of one block's matrices lie, if they are transient; else null
  * @param shared by all blocks
  * @param head of the head and its loss
+ * @param fp8 of FP8 products; null where there are none
  */
 record GptTensors(
         List<GptParameter> parameters,
@@ -37,9 +39,12 @@ record GptTensors(
         SharedActivations shared,
         @Nullable CodedActivations gradientStream,
         @Nullable Tensor blockGradients,
-        HeadActivations head) {
+        HeadActivations head,
+        @Nullable Fp8Buffers fp8) {
 
-    static GptTensors allocate(OwnedTensors memory, GptConfig config, int batch, GptOptions options, Grain grain) {
+    /** @param fp8Products whether the device multiplies in FP8 */
+    static GptTensors allocate(
+            OwnedTensors memory, GptConfig config, int batch, GptOptions options, Grain grain, boolean fp8Products) {
         int n = batch * config.context();
         Precision precision = options.precision();
         ElementType type = precision.compute();
@@ -67,7 +72,8 @@ record GptTensors(
                 shared,
                 options.fp8Gradients() ? gradientStream(memory, config, type, grain, shared, n) : null,
                 blockGradients,
-                HeadActivations.allocate(memory, config, type, grain, n));
+                HeadActivations.allocate(memory, config, type, grain, n),
+                fp8Products && options.multipliesInFp8(grain) ? Fp8Buffers.allocate(memory, config, options, n) : null);
     }
 
     private static List<GptParameter> parameters(
@@ -100,8 +106,8 @@ record GptTensors(
 
     private static CodedActivations gradientStream(
             OwnedTensors memory, GptConfig config, ElementType type, Grain grain, SharedActivations shared, long n) {
-        CodedActivations coded = new CodedActivations(grain, type, BlockFormat.FP8_E5M2);
-        coded.add(memory, "gradient of the stream", shared.gradient(), n * config.dModel());
+        CodedActivations coded = new CodedActivations(memory, type, BlockFormat.FP8_E5M2, grain == Grain.WHOLE);
+        coded.add("gradient of the stream", shared.gradient(), n * config.dModel());
         return coded;
     }
 

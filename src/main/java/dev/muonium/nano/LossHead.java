@@ -3,6 +3,7 @@ package dev.muonium.nano;
 import dev.muonium.device.Device;
 import dev.muonium.device.MatmulSpec;
 import dev.muonium.device.NetworkKernels;
+import dev.muonium.device.TiledProduct;
 import dev.muonium.device.Workers;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
@@ -43,12 +44,12 @@ final class LossHead {
         Chunk(Device device, Precision precision, Grain grain, int rows) {
             this.rows = rows;
             this.taskRows = grain == Grain.WHOLE ? rows : SOFTMAX_ROWS;
-            this.logitsProduct = new TiledProduct(
-                    device, grain, MatmulSpec.dense(type, type, false, true, rows, vocab, dModel), 128, 1024);
-            this.backward = new TiledProduct(
-                    device, grain, MatmulSpec.dense(type, type, false, false, rows, dModel, vocab), 64, 128);
+            this.logitsProduct =
+                    grain.tiled(device, MatmulSpec.dense(type, type, false, true, rows, vocab, dModel), 128, 1024);
+            this.backward =
+                    grain.tiled(device, MatmulSpec.dense(type, type, false, false, rows, dModel, vocab), 64, 128);
             MatmulSpec ofWeights = MatmulSpec.dense(type, precision.gradients(), true, false, vocab, dModel, rows);
-            this.weightGradient = new TiledProduct(device, grain, ofWeights.accumulating(), 512, 512);
+            this.weightGradient = grain.tiled(device, ofWeights.accumulating(), 512, 512);
         }
 
         void logits(MemorySegment x, MemorySegment w, long begin) {

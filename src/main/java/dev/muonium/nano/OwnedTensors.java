@@ -3,6 +3,7 @@ package dev.muonium.nano;
 import dev.muonium.device.Device;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Ledger;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
@@ -11,7 +12,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 
 /** The tensors of one owner, which are closed together, the last one first. */
-final class OwnedTensors implements AutoCloseable {
+final class OwnedTensors implements Allocator, AutoCloseable {
     private final Allocator allocator;
     private final Deque<Tensor> tensors = new ArrayDeque<>();
 
@@ -23,6 +24,16 @@ final class OwnedTensors implements AutoCloseable {
         Tensor tensor = allocator.allocate(purpose, name, type, shape);
         tensors.push(tensor);
         return tensor;
+    }
+
+    @Override
+    public Tensor allocate(Purpose purpose, String name, ElementType type, Shape shape) {
+        return tensor(purpose, name, type, shape);
+    }
+
+    @Override
+    public Ledger ledger() {
+        return allocator.ledger();
     }
 
     /** Activations of {@code rows × cols}. */

@@ -178,11 +178,6 @@ public record Preset(String name, String tokenizer, GptConfig model, TrainConfig
                     "preset '" + name + "': offload_optimizer is \"host\", which is for a GPU; on " + device.describe()
                             + " the state is in memory of the host already, so take \"file\" or \"none\"");
         }
-        if (offload == Offload.FILE && !isHost) {
-            throw new IllegalArgumentException(
-                    "preset '" + name + "': offload_optimizer is \"file\", which is for a CPU; on " + device.describe()
-                            + " take \"host\" or \"none\"");
-        }
     }
 
     /** The same with another training. */

@@ -1,5 +1,6 @@
 package dev.muonium.nano;
 
+import dev.muonium.checkpoint.LiveTensor;
 import dev.muonium.checkpoint.Safetensors;
 import dev.muonium.checkpoint.StateSource;
 import dev.muonium.checkpoint.StoredTensor;
@@ -32,27 +33,24 @@ final class ProjectionSource implements StateSource {
     }
 
     @Override
-    public List<StoredTensor> tensors() {
-        List<StoredTensor> stored = new ArrayList<>();
+    public List<LiveTensor> tensors() {
+        List<LiveTensor> live = new ArrayList<>();
         for (Projection projection : lowRank.projections()) {
             MemorySegment lookedAt = Arena.ofAuto().allocate(ValueLayout.JAVA_LONG);
             lookedAt.set(COUNT, 0, projection.lookedAt());
-            stored.add(new StoredTensor(projection.name() + ".looked_at", StoredType.I64, List.of(), lookedAt));
-            stored.add(new StoredTensor(
+            live.add(new LiveTensor(projection.name() + ".looked_at", StoredType.I64, List.of(), lookedAt));
+            live.add(new LiveTensor(
                     projection.name() + ".projection",
                     StoredType.F32,
                     List.of(projection.rows(), (long) projection.rank()),
                     projection.values()));
             MemorySegment master = projection.masterWeights();
             if (master != null) {
-                stored.add(new StoredTensor(
-                        projection.name() + ".master_weights",
-                        StoredType.F32,
-                        List.of(master.byteSize() / Float.BYTES),
-                        master));
+                live.add(new LiveTensor(
+                        projection.name() + ".master_weights", StoredType.F32, List.of(projection.elements()), master));
             }
         }
-        return stored;
+        return live;
     }
 
     @Override
@@ -62,7 +60,7 @@ final class ProjectionSource implements StateSource {
 
     @Override
     public void check(Safetensors file) {
-        for (StoredTensor here : tensors()) {
+        for (LiveTensor here : tensors()) {
             StoredTensor there = file.find(here.name()).orElse(null);
             if (there == null || there.type() != here.type() || !there.shape().equals(here.shape())) {
                 throw new IllegalArgumentException("'" + file.file() + "' has "
@@ -81,6 +79,7 @@ final class ProjectionSource implements StateSource {
                     here.name(),
                     here.rows(),
                     here.rank(),
+                    here.elements(),
                     file.tensor(here.name() + ".looked_at").data().get(COUNT, 0),
                     file.tensor(here.name() + ".projection").data(),
                     master(file, here)));

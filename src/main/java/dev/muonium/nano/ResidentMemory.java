@@ -13,8 +13,17 @@ public final class ResidentMemory {
 
     /** The most so far (Linux: {@code VmHWM}), in bytes; -1 where the system does not tell. */
     public static long peakBytes() {
+        return read("VmHWM:");
+    }
+
+    /** Now (Linux: {@code VmRSS}), in bytes; -1 where the system does not tell. */
+    public static long bytes() {
+        return read("VmRSS:");
+    }
+
+    private static long read(String key) {
         try {
-            return Files.isReadable(STATUS) ? bytes(Files.readAllLines(STATUS), "VmHWM:") : -1;
+            return Files.isReadable(STATUS) ? bytes(Files.readAllLines(STATUS), key) : -1;
         } catch (IOException e) {
             return -1;
         }

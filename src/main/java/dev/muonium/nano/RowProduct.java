@@ -1,65 +1,14 @@
 package dev.muonium.nano;
 
-import dev.muonium.device.Device;
-import dev.muonium.device.Matmul;
-import dev.muonium.device.MatmulSpec;
-import dev.muonium.memory.ElementType;
 import java.lang.foreign.MemorySegment;
 
-/**
- * {@code Y ← X·op(W)} (or {@code Y += X·op(W)}) for a tile of rows; X is {@code rows × inputs}, Y {@code rows × outputs}.
- */
-final class RowProduct {
-    private final ElementType type;
-    private final RowTiles tiles;
-    private final int outputs;
-    private final int inputs;
-    private final Matmul full;
-    private final Matmul tail;
+/** {@code Y ← X·op(W)} (or {@code Y += X·op(W)}) for a tile of rows; X is {@code rows × inputs}, Y {@code rows × outputs}. */
+interface RowProduct {
+    /** Multiplies the rows {@code [rowBegin, rowBegin + rows)}. */
+    void run(int worker, MemorySegment x, MemorySegment w, MemorySegment y, long rowBegin, int rows);
 
-    private RowProduct(
-            Device device,
-            ElementType type,
-            RowTiles tiles,
-            boolean transposed,
-            int outputs,
-            int inputs,
-            boolean accumulate) {
-        this.type = type;
-        this.tiles = tiles;
-        this.outputs = outputs;
-        this.inputs = inputs;
-        this.full = matmul(device, tiles.tile(), transposed, accumulate);
-        this.tail = tiles.tail() == 0 ? full : matmul(device, tiles.tail(), transposed, accumulate);
-    }
-
-    /** {@code X·Wᵀ} with W of {@code outputs × inputs}: the way forward. */
-    static RowProduct forward(Device device, ElementType type, RowTiles tiles, int outputs, int inputs) {
-        return new RowProduct(device, type, tiles, true, outputs, inputs, false);
-    }
-
-    /** {@code Y + X·Wᵀ}. */
-    static RowProduct forwardAdding(Device device, ElementType type, RowTiles tiles, int outputs, int inputs) {
-        return new RowProduct(device, type, tiles, true, outputs, inputs, true);
-    }
-
-    /** {@code X·W} with W of {@code outputs × inputs}, where X is a gradient of {@code rows × outputs}: the way back. */
-    static RowProduct backward(Device device, ElementType type, RowTiles tiles, int outputs, int inputs) {
-        return new RowProduct(device, type, tiles, false, inputs, outputs, false);
-    }
-
-    /** {@code Y + X·W}. */
-    static RowProduct backwardAdding(Device device, ElementType type, RowTiles tiles, int outputs, int inputs) {
-        return new RowProduct(device, type, tiles, false, inputs, outputs, true);
-    }
-
-    private Matmul matmul(Device device, int rows, boolean transposed, boolean accumulate) {
-        MatmulSpec spec = MatmulSpec.dense(type, type, false, transposed, rows, outputs, inputs);
-        return device.matmul(accumulate ? spec.accumulating() : spec);
-    }
-
-    void run(int worker, MemorySegment x, MemorySegment w, MemorySegment y, long rowBegin, int rows) {
-        Matmul matmul = rows == tiles.tile() ? full : tail;
-        matmul.run(worker, x, rowBegin * inputs, w, 0, y, rowBegin * outputs);
+    /** The same where the rows of X are those of the row product before it, unchanged: what was made of X need not be made again. */
+    default void runAgain(int worker, MemorySegment x, MemorySegment w, MemorySegment y, long rowBegin, int rows) {
+        run(worker, x, w, y, rowBegin, rows);
     }
 }

@@ -2,7 +2,6 @@ package dev.muonium.nano;
 
 import dev.muonium.memory.CounterRandom;
 import java.util.Arrays;
-import java.util.stream.IntStream;
 
 /** Draws the next token from logits: {@code softmax(logits / temperature)} over the likeliest few. */
 final class Sampler {
@@ -29,11 +28,7 @@ final class Sampler {
      * @return a token; at temperature 0 the likeliest, the first of equals
      */
     int next(float[] logits, long draw) {
-        int[] order = IntStream.range(0, logits.length)
-                .boxed()
-                .sorted((a, b) -> Float.compare(logits[b], logits[a]))
-                .mapToInt(Integer::intValue)
-                .toArray();
+        int[] order = likeliestFirst(logits);
         if (temperature == 0) {
             return order[0];
         }
@@ -51,5 +46,21 @@ final class Sampler {
             }
         }
         return order[0];
+    }
+
+    /** Sorted as numbers that hold logit and index, so that a large vocabulary makes no object per token; equals keep their order. */
+    private static int[] likeliestFirst(float[] logits) {
+        long[] keys = new long[logits.length];
+        for (int i = 0; i < keys.length; i++) {
+            int bits = Float.floatToIntBits(logits[i]);
+            int ascending = bits ^ ((bits >> 31) & Integer.MAX_VALUE); // ordered as Float.compare orders
+            keys[i] = (long) ~ascending << Integer.SIZE | i;
+        }
+        Arrays.sort(keys);
+        int[] order = new int[keys.length];
+        for (int i = 0; i < order.length; i++) {
+            order[i] = (int) keys[i];
+        }
+        return order;
     }
 }

@@ -1,5 +1,6 @@
 package dev.muonium.nano;
 
+import dev.muonium.activations.CodedActivations;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import java.lang.foreign.MemorySegment;
@@ -110,14 +111,14 @@ record StreamMemory(List<MemorySegment> streams, List<BlockActivations> blocks, 
 
         /** The input of a segment, and what its block computed unless that is computed again. */
         private CodedActivations coded(int first) {
-            CodedActivations coded = new CodedActivations(grain, type, BlockFormat.FP8_E4M3);
+            CodedActivations coded = new CodedActivations(memory, type, BlockFormat.FP8_E4M3, grain == Grain.WHOLE);
             String owner = "blocks." + first;
-            coded.add(memory, owner + ".input", streams.get(first), n * config.dModel());
+            coded.add(owner + ".input", streams.get(first), n * config.dModel());
             if (!recomputes) {
                 List<MemorySegment> rows = blocks.get(first).rows().all();
                 List<Integer> widths = BlockActivations.Rows.widths(config);
                 for (int i = 0; i < rows.size(); i++) {
-                    coded.add(memory, owner + ".activation " + i, rows.get(i), n * widths.get(i));
+                    coded.add(owner + ".activation " + i, rows.get(i), n * widths.get(i));
                 }
             }
             return coded;

@@ -13,8 +13,9 @@ import static dev.muonium.nano.Ranges.requireRange;
  * @param offloadOptimizer where the optimizer's state lies between steps
  * @param checkpointedBlocks of how many blocks each backward recomputes the activations from the input of the first: 0 for none, 1
  *     for every block alone, k for k blocks together
- * @param fp8Activations whether activations wait for backward in E4M3
- * @param fp8Gradients whether gradients go from layer to layer in E5M2
+ * @param fp8Activations whether activations wait for backward in E4M3; a GPU with FP8 products then multiplies activations and weights of linear
+ *     layers in it, where a model computes in BF16
+ * @param fp8Gradients whether gradients go from layer to layer in E5M2; such a GPU then multiplies them in it as well
  */
 public record Techniques(
         boolean useGalore,

@@ -4,12 +4,13 @@ import dev.muonium.device.Device;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.CounterRandom;
 import dev.muonium.memory.ElementType;
-import dev.muonium.memory.Purpose;
-import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
+import java.util.HexFormat;
 
 /**
  * A text as off-heap tokens, split into a part to train on and a held-out part at the end to validate with: the last tenth, from the
@@ -22,62 +23,53 @@ public final class TextData implements AutoCloseable {
     private static final double TRAINING_PART = 0.9;
 
     private final int context;
-    private final byte[] trainingText;
-    private final byte[] validationText;
     private final Tensor training;
     private final Tensor validation;
+    private final String sha256;
 
     /**
+     * Keeps the tokens only: the text need not stay in memory.
+     *
      * @param device beside which the tokens lie, in memory of the host; its ledger counts them
      * @param name how messages call the text, for example a quoted file name
-     * @param text valid UTF-8, not changed afterwards
+     * @param text valid UTF-8
      * @param context tokens of a sequence
      * @throws IllegalArgumentException if it is not text, or one of its parts is shorter than a context and the token after it
      */
     public TextData(Device device, Tokenizer tokenizer, String name, byte[] text, int context) {
         TextFile.requireText(name, text);
         this.context = context;
-        int split = (int) (text.length * TRAINING_PART);
-        while (split < text.length && (text[split] & 0xC0) == 0x80) {
-            split++; // within a character of several bytes
-        }
-        this.trainingText = Arrays.copyOfRange(text, 0, split);
-        this.validationText = Arrays.copyOfRange(text, split, text.length);
-        int[] trainingTokens = tokenizer.encode(trainingText);
-        int[] validationTokens = tokenizer.encode(validationText);
-        requireLength(name, "the first nine tenths have ", trainingTokens.length);
-        requireLength(name, "the last tenth, held out for validation, has ", validationTokens.length);
+        this.sha256 = digest(text);
+        int split = split(text);
+        TokenBuffer trainingTokens = TokenBuffer.of(tokenizer, text, 0, split);
+        TokenBuffer validationTokens = TokenBuffer.of(tokenizer, text, split, text.length);
+        requireLength(name, "the first nine tenths have ", trainingTokens.size());
+        requireLength(name, "the last tenth, held out for validation, has ", validationTokens.size());
         Allocator allocator = new StagingAllocator(device);
-        this.training = store(allocator, "training tokens", tokenizer, trainingTokens);
+        this.training = trainingTokens.moveTo(allocator, "training tokens");
         try {
-            this.validation = store(allocator, "validation tokens", tokenizer, validationTokens);
+            this.validation = validationTokens.moveTo(allocator, "validation tokens");
         } catch (RuntimeException e) {
             training.close();
             throw e;
         }
     }
 
-    private void requireLength(String name, String part, int tokens) {
+    /** Where the held-out part of a text begins. */
+    private static int split(byte[] text) {
+        int split = (int) (text.length * TRAINING_PART);
+        while (split < text.length && (text[split] & 0xC0) == 0x80) {
+            split++; // within a character of several bytes
+        }
+        return split;
+    }
+
+    private void requireLength(String name, String part, long tokens) {
         if (tokens < context + 1) {
             throw new IllegalArgumentException(
                     name + " is too short: " + part + tokens + " tokens, fewer than a context of " + context
                             + " and the token after it; take a longer text or a smaller context");
         }
-    }
-
-    private static Tensor store(Allocator allocator, String name, Tokenizer tokenizer, int[] tokens) {
-        boolean bytes = tokenizer.vocab() <= 256;
-        Tensor tensor = allocator.allocate(
-                Purpose.DATA, name, bytes ? ElementType.U8 : ElementType.I32, Shape.of(tokens.length));
-        MemorySegment segment = tensor.segment();
-        if (bytes) {
-            for (int i = 0; i < tokens.length; i++) {
-                segment.set(ValueLayout.JAVA_BYTE, i, (byte) tokens[i]);
-            }
-        } else {
-            MemorySegment.copy(tokens, 0, segment, ValueLayout.JAVA_INT, 0, tokens.length);
-        }
-        return tensor;
     }
 
     /** Tokens of a sequence. */
@@ -95,23 +87,29 @@ public final class TextData implements AutoCloseable {
         return validation.elements();
     }
 
-    /** The text to train on; not to be changed. */
-    byte[] trainingText() {
-        return trainingText;
+    /** SHA-256 of the whole text, in hexadecimal digits: whether another run has the same. */
+    String sha256() {
+        return sha256;
     }
 
-    /** The held-out text; not to be changed. */
-    byte[] validationText() {
-        return validationText;
+    private static String digest(byte[] text) {
+        try {
+            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(text));
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java platform has SHA-256", e);
+        }
     }
 
     /**
-     * The order-2 byte model of the text to train on, as a yardstick.
+     * The order-2 byte model of the part of a text that is trained on, as a yardstick.
      *
-     * @return its cross-entropy on the held-out text, in nats per byte
+     * @param text as it was made of
+     * @return its cross-entropy on the held-out part, in nats per byte
      */
-    public double orderTwoCrossEntropy() {
-        return new OrderTwoModel(trainingText).crossEntropy(validationText);
+    public static double orderTwoCrossEntropy(byte[] text) {
+        int split = split(text);
+        return new OrderTwoModel(Arrays.copyOfRange(text, 0, split))
+                .crossEntropy(Arrays.copyOfRange(text, split, text.length));
     }
 
     /**

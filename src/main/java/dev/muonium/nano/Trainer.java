@@ -29,6 +29,9 @@ import org.jspecify.annotations.Nullable;
 public final class Trainer implements AutoCloseable {
     private static final double NANOS_PER_MILLI = 1e6;
 
+    /** In a checkpoint, beside the preset. */
+    private static final String TEXT = "text_sha256";
+
     private final Device device;
     private final Preset preset;
     private final GptConfig model;
@@ -163,21 +166,32 @@ public final class Trainer implements AutoCloseable {
         return state;
     }
 
-    /** Saves a checkpoint of this step, with the preset. */
+    /** Saves a checkpoint of this step, with the preset and the text's digest. */
     public void save(CheckpointSaver saver) {
-        saver.save(step, Configuration.of(preset), state());
+        Map<String, String> values = Configuration.of(preset);
+        values.put(TEXT, data.sha256());
+        saver.save(step, values, state());
     }
 
     /**
      * Goes on where a checkpoint was saved, with the same bits.
      *
-     * @throws IllegalArgumentException if it is one of another configuration; the message names the keys, and nothing was changed
+     * @throws IllegalArgumentException if it is one of another configuration, and then the message names the keys, or of another text; nothing was changed
      * @throws dev.muonium.checkpoint.CheckpointException if it does not fit the model; nothing was changed
      */
     public void resume(Checkpoint checkpoint) {
         Configuration.requireSame(checkpoint.values(), preset);
+        requireSameText(checkpoint);
         state().restore(checkpoint);
         step = Math.toIntExact(checkpoint.step());
+    }
+
+    private void requireSameText(Checkpoint checkpoint) {
+        String there = checkpoint.values().getOrDefault(TEXT, "none");
+        if (!there.equals(data.sha256())) {
+            throw new IllegalArgumentException("the checkpoint was trained on another text, with the SHA-256 " + there
+                    + " and not " + data.sha256() + "; resume with the same text, or save to another folder");
+        }
     }
 
     /** Mean loss on {@code eval_batches} fixed batches of the held-out text, in nats per token. */

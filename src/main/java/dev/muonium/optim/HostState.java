@@ -9,7 +9,7 @@ import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
 
 /**
- * Page-locked memory of the host for a GPU's optimizer state; kernels use it under the same addresses, as unified addressing has it.
+ * Page-locked memory of the host for a GPU's optimizer state, from and to which a {@link HostRing} copies beside the computation.
  *
  * @param memory of the GPU
  * @param ledger of the GPU

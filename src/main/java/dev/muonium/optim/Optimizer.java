@@ -1,6 +1,7 @@
 package dev.muonium.optim;
 
 import dev.muonium.NonFiniteGradientException;
+import dev.muonium.device.CudaDevice;
 import dev.muonium.device.Device;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
@@ -61,6 +62,7 @@ public final class Optimizer implements AutoCloseable {
     private final Schedule schedule;
     private final long workspaceCap;
     private final boolean batched;
+    private final long stagingCap;
     private final @Nullable StateFile stateFile;
     private final Allocator stateMemory;
 
@@ -83,6 +85,9 @@ public final class Optimizer implements AutoCloseable {
         this.schedule = builder.schedule;
         this.workspaceCap = builder.workspaceCap;
         this.batched = builder.batched;
+        this.stagingCap = device.memory().isHost() || builder.placement instanceof StatePlacement.OnDevice
+                ? 0
+                : builder.stagingCap;
         this.stateFile = builder.placement instanceof StatePlacement.InFile inFile
                 ? new StateFile(inFile.folder(), device.ledger())
                 : null;
@@ -112,6 +117,7 @@ public final class Optimizer implements AutoCloseable {
         private Schedule schedule = Schedule.constant();
         private long workspaceCap = DEFAULT_WORKSPACE_CAP;
         private boolean batched;
+        private long stagingCap = StateLoads.CAP;
         private StatePlacement placement = StatePlacement.device();
 
         private Builder(Device device) {
@@ -122,6 +128,12 @@ public final class Optimizer implements AutoCloseable {
         /** Steps by launches over many arrays, on a CPU as well, where tests compare them with tasks. */
         Builder batched() {
             batched = true;
+            return this;
+        }
+
+        /** The most bytes of places that state passes through, where tests want many small loads. */
+        Builder stagingCap(long bytes) {
+            stagingCap = bytes;
             return this;
         }
 
@@ -196,10 +208,6 @@ public final class Optimizer implements AutoCloseable {
         public Optimizer build() {
             if (groups.isEmpty()) {
                 throw new IllegalArgumentException("an optimizer needs at least one parameter group");
-            }
-            if (batched && placement instanceof StatePlacement.InFile) {
-                throw new IllegalArgumentException("optimizer state in a file needs a CPU device, and this is "
-                        + device.describe() + "; keep the state on the device or in memory of the host");
             }
             if (device.memory().isHost() && placement instanceof StatePlacement.OnHost) {
                 throw new IllegalArgumentException("optimizer state in memory of the host is for a GPU; the memory of "
@@ -377,11 +385,19 @@ public final class Optimizer implements AutoCloseable {
                                 : "all " + slots.size() + " parameters are frozen; there is nothing to step");
             }
             plan = batched
-                    ? new BatchedStep(device, active, workspaceCap)
+                    ? new BatchedStep(device, active, workspaceCap, stagingCap, this::ring)
                     : new TaskStep(device, active, workspaceCap, stateFile);
             plansMade++;
         }
         return plan;
+    }
+
+    /** What state that the host keeps passes through on its way to a GPU and back. */
+    private @Nullable StateRing ring(StateLoads loads, List<List<Slot>> batches) {
+        if (stagingCap == 0 || !(device instanceof CudaDevice gpu)) {
+            return null;
+        }
+        return stateFile == null ? new HostRing(gpu, loads, batches) : new FileRing(gpu, stateFile, loads, batches);
     }
 
     private boolean isCurrent(StepPlan candidate) {
@@ -486,6 +502,21 @@ public final class Optimizer implements AutoCloseable {
         acquire();
         try {
             return slot(parameter).export();
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * The same arrays where they lie, without a copy: on a GPU segments of the length zero, which {@link dev.muonium.memory.DeviceMemory#copyOut} reads, unless the
+     * host keeps the state. Valid until the parameter is removed or the optimizer closed; they change with every step.
+     *
+     * @throws IllegalArgumentException if there is no such parameter
+     */
+    public ParameterState stateInPlace(String parameter) {
+        acquire();
+        try {
+            return slot(parameter).inPlace();
         } finally {
             release();
         }

@@ -3,13 +3,21 @@ package dev.muonium.optim;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Shape;
+import dev.muonium.ortho.BatchedNewtonSchulz;
 import dev.muonium.ortho.Iteration;
 import java.util.ArrayList;
 import java.util.List;
 
-/** How many bytes an {@link Optimizer} on a CPU asks for, without making one. */
+/** How many bytes an {@link Optimizer} asks for, without making one. */
 public final class OptimizerMemory {
     private OptimizerMemory() {}
+
+    /** A parameter: the group that updates it, and the shape of its weights. */
+    public record Planned(GroupSpec group, Shape shape) {}
+
+    private record Matrices(Muon muon, Shape shape) {}
+
+    private record Vectors(List<BlockFormat> formats, int block) {}
 
     /** The formats of a group's state: one for Muon, two for AdamW. */
     public static List<BlockFormat> stateFormats(GroupSpec group) {
@@ -45,5 +53,51 @@ public final class OptimizerMemory {
                     Iteration.workspaceBytes(group.newtonSchulz(), iterates, rows, cols)));
         }
         return MuonPlan.of(items, workers, cap).workspaceBytes();
+    }
+
+    /**
+     * The places on a GPU that state passes through which the host keeps, and as many bytes of page-locked memory where a file has it.
+     *
+     * @param parameters in the order in which the optimizer gets them, of one type of weights and one of gradients
+     * @param iterates the precision of Newton-Schulz
+     * @param cap {@link Optimizer.Builder#workspaceCap}, on which depends what is worked on together
+     */
+    public static long stagingBytes(List<Planned> parameters, ElementType iterates, long cap) {
+        List<List<StateLoads.Arrays>> batches = new ArrayList<>();
+        List<Planned> matrices =
+                parameters.stream().filter(one -> one.group() instanceof Muon).toList();
+        BatchPlan.of(
+                        matrices.stream()
+                                .map(one -> matrix((Muon) one.group(), one.shape(), iterates))
+                                .toList(),
+                        cap)
+                .batches()
+                .forEach(batch -> batches.add(arrays(batch, matrices)));
+        List<Planned> vectors = parameters.stream()
+                .filter(one -> !(one.group() instanceof Muon))
+                .toList();
+        BatchPlan.of(
+                        vectors.stream()
+                                .map(one -> new BatchPlan.Item<>(
+                                        new Vectors(stateFormats(one.group()), stateBlock(one.group())), 0))
+                                .toList(),
+                        0)
+                .batches()
+                .forEach(batch -> batches.add(arrays(batch, vectors)));
+        return StateLoads.staged(batches, StateLoads.CAP).stagingBytes();
+    }
+
+    private static BatchPlan.Item<Matrices> matrix(Muon muon, Shape shape, ElementType iterates) {
+        return new BatchPlan.Item<>(
+                new Matrices(muon, shape),
+                BatchedNewtonSchulz.workspaceBytes(muon.newtonSchulz(), iterates, shape.extent(0), shape.extent(1)));
+    }
+
+    private static List<StateLoads.Arrays> arrays(BatchPlan.Batch<?> batch, List<Planned> all) {
+        return batch.members().stream()
+                .map(all::get)
+                .map(one -> new StateLoads.Arrays(
+                        one.shape().elements(), stateFormats(one.group()), stateBlock(one.group())))
+                .toList();
     }
 }

@@ -5,7 +5,6 @@ import dev.muonium.device.Rounding;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
-import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Tensor;
 import dev.muonium.quant.QuantizedTensor;
 import java.lang.foreign.Arena;
@@ -19,9 +18,7 @@ import org.jspecify.annotations.Nullable;
 abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot {
     final Parameter parameter;
     final ParameterGroup group;
-    private final long key;
-    private final @Nullable Tensor master;
-    private final @Nullable Rounding rounding;
+    private final RoundedWeights rounded;
     private final DeviceMemory memory;
     private final List<Runnable> releases = new ArrayList<>();
     private MemorySegment knownGradient;
@@ -31,20 +28,18 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
     Slot(Device device, Parameter parameter, ParameterGroup group, WeightRounding weightRounding) {
         this.parameter = parameter;
         this.group = group;
-        this.key = hash(parameter.name());
         this.memory = device.memory();
         parameter.requireOn(memory);
         this.knownGradient = parameter.gradient();
         this.knownType = parameter.gradientType();
-        boolean rounds = parameter.weightType() == ElementType.BF16;
-        try {
-            this.master =
-                    rounds && weightRounding == WeightRounding.MASTER_WEIGHTS ? masterOf(device, parameter) : null;
-            this.rounding = rounds && weightRounding == WeightRounding.STOCHASTIC ? newRounding(device) : null;
-        } catch (RuntimeException e) {
-            close();
-            throw e;
-        }
+        this.rounded = new RoundedWeights(
+                device,
+                parameter.name(),
+                parameter.weights(),
+                parameter.weightType(),
+                parameter.shape(),
+                weightRounding);
+        onClose(rounded::close);
     }
 
     /**
@@ -55,41 +50,6 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
         releases.add(release);
     }
 
-    private Rounding newRounding(Device device) {
-        Rounding made = device.kernels().newRounding();
-        onClose(made::close);
-        return made;
-    }
-
-    /** FNV-1a: the key of stochastic rounding follows the name, so that it survives adding, removing and resuming. */
-    private static long hash(String name) {
-        long hash = 0xcbf29ce484222325L;
-        for (int i = 0; i < name.length(); i++) {
-            hash = (hash ^ name.charAt(i)) * 0x100000001b3L;
-        }
-        return hash;
-    }
-
-    private Tensor masterOf(Device device, Parameter parameter) {
-        Tensor copy = device.allocate(
-                Purpose.MASTER_WEIGHTS, parameter.name() + ".master_weights", ElementType.F32, parameter.shape());
-        onClose(copy::close);
-        long cols = parameter.shape().elements();
-        device.kernels()
-                .scale(
-                        1,
-                        parameter.weights(),
-                        ElementType.BF16,
-                        cols,
-                        copy.segment(),
-                        ElementType.F32,
-                        cols,
-                        cols,
-                        0,
-                        1);
-        return copy;
-    }
-
     /** The arrays of state, without the master weights, under the names that other frameworks use. */
     abstract List<NamedState> state();
 
@@ -97,11 +57,12 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
     record NamedState(String name, QuantizedTensor tensor) {}
 
     final @Nullable MemorySegment master() {
+        Tensor master = rounded.master();
         return master == null ? null : master.segment();
     }
 
     final @Nullable Rounding rounding() {
-        return rounding;
+        return rounded.rounding();
     }
 
     final long elements() {
@@ -134,19 +95,17 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
 
     /** What the key of stochastic rounding follows: the parameter's name. */
     final long key() {
-        return key;
+        return rounded.key();
     }
 
     /** Whether the weights are BF16 without a copy in FP32, and rounded up or down by chance. */
     final boolean roundsStochastically() {
-        return rounding != null;
+        return rounded.rounding() != null;
     }
 
     /** Sets what kernels read in the coming step. */
     final void keyRounding(long seed) {
-        if (rounding != null) {
-            rounding.set(seed, steps, key);
-        }
+        rounded.keyRounding(seed, steps, 0);
     }
 
     /**
@@ -191,6 +150,7 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
     }
 
     final long masterBytes() {
+        Tensor master = rounded.master();
         return master == null ? 0 : master.byteSize();
     }
 
@@ -220,6 +180,11 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
                 memory.isHost() ? tensors : tensors.stream().map(this::copyOut).toList());
     }
 
+    /** The arrays where they lie, on a GPU as well. */
+    final ParameterState inPlace() {
+        return new ParameterState(steps, live());
+    }
+
     /** The arrays where they lie. */
     private List<StateTensor> live() {
         List<StateTensor> tensors = new ArrayList<>();
@@ -228,9 +193,10 @@ abstract sealed class Slot implements AutoCloseable permits MuonSlot, AdamWSlot 
             tensors.add(new StateTensor(
                     named.name(), tensor.format(), tensor.block(), tensor.elements(), tensor.codes(), tensor.scales()));
         }
+        MemorySegment master = master();
         if (master != null) {
             tensors.add(new StateTensor(
-                    "master_weights", BlockFormat.F32, BlockFormat.DEFAULT_BLOCK, elements(), master.segment(), null));
+                    "master_weights", BlockFormat.F32, BlockFormat.DEFAULT_BLOCK, elements(), master, null));
         }
         return tensors;
     }

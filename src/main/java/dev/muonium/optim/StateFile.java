@@ -32,6 +32,10 @@ final class StateFile implements AutoCloseable {
         this.file = MappedFile.in(folder, ledger);
     }
 
+    Path folder() {
+        return file.folder();
+    }
+
     Allocator allocator() {
         return file;
     }

@@ -10,8 +10,11 @@ public sealed interface StatePlacement {
     }
 
     /**
-     * In a memory-mapped file, for state that is larger than the memory; on a CPU. What is needed next is read ahead, what was used is
+     * In a memory-mapped file, for state that is larger than the memory. What is needed next is read ahead, what was used is
      * written behind and leaves the process's memory, both while the step goes on; the file vanishes with the optimizer.
+     *
+     * <p>On a GPU the state passes through page-locked memory of the host as well, by a thread of its own, and then as with {@link #host}. Such a step
+     * is started call by call each time, not replayed from a recording, because it waits for the disk.
      *
      * @param folder where the file is made; on a disk, because a file system in memory saves nothing
      */
@@ -20,8 +23,8 @@ public sealed interface StatePlacement {
     }
 
     /**
-     * In page-locked memory of the host, for a GPU, whose kernels read and write it across the bus while they compute: each value travels once in
-     * either direction, as many at a time as the bus takes, and no copy of the state lies on the GPU at any time.
+     * In page-locked memory of the host, for a GPU. In a step it is brought to the GPU piece by piece, updated there, and sent back, each direction in a
+     * stream of its own beside the computation. The pieces take turns in places of 128 MiB together at most, which the ledger counts as the optimizer's workspace.
      */
     static StatePlacement host() {
         return new OnHost();

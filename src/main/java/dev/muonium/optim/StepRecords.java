@@ -18,8 +18,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The records that tell a device about a step, in the order of {@code native/include/muonium.h}: one {@code mu_step}, a
- * {@code mu_gradient} for each parameter, a {@code mu_muon_item} for each matrix and a {@code mu_adamw_item} for each other array, those
- * of a batch behind each other. They exist twice: where the host writes them before every step, and where the device reads them; one
+ * {@code mu_gradient} for each parameter, a {@code mu_muon_item} for each part of a matrix and a {@code mu_adamw_item} for each part of another array, those
+ * of a launch behind each other. They exist twice: where the host writes them before every step, and where the device reads them; one
  * copy brings all of them across.
  *
  * <p>What never changes is written once, by {@code describe}; {@code update} writes the rest, and allocates nothing.
@@ -90,38 +90,48 @@ final class StepRecords implements AutoCloseable {
     }
 
     /**
-     * Describes a matrix.
+     * Describes a part of a matrix that is updated by a launch: its elements up to {@code part.end()}, and its chunks from that of {@code part.begin()} on. Addresses
+     * are those of the whole matrix, so that an element has the same number, and with it the same rounding, however the matrix is cut; those
+     * of state are where the whole would begin, of which only the part needs to be there.
      *
-     * @param index its number among all matrices
-     * @param firstChunk the chunks of those before it in its batch
-     * @param update where u goes
-     * @param direction where O will be
+     * @param index its number among all parts of matrices
+     * @param firstChunk the chunks of those before it in its launch
+     * @param state where the part's state is
+     * @param update where u of the matrix goes
+     * @param direction where O of the matrix will be
      */
-    void describeMatrix(int index, MuonSlot slot, long firstChunk, MemorySegment update, MemorySegment direction) {
+    void describeMatrix(
+            int index,
+            MuonSlot slot,
+            StateLoads.Part part,
+            long firstChunk,
+            PlacedState state,
+            MemorySegment update,
+            MemorySegment direction) {
         MemorySegment item = muon[index];
-        mu_muon_item.momentum(item, slot.momentum.codes());
-        mu_muon_item.scales(item, orNull(slot.momentum.scales()));
+        mu_muon_item.momentum(item, state.codes(0));
+        mu_muon_item.scales(item, state.scales(0));
         mu_muon_item.update(item, update);
         mu_muon_item.direction(item, direction);
         mu_muon_item.weights(item, slot.parameter.weights());
         mu_muon_item.master(item, orNull(slot.master()));
-        mu_muon_item.elements(item, slot.elements());
-        mu_muon_item.first_chunk(item, firstChunk);
+        mu_muon_item.elements(item, part.end());
+        mu_muon_item.first_chunk(item, firstChunk - part.begin() / BatchKernels.CHUNK);
         mu_muon_item.rounding_parameter(item, slot.key());
         mu_muon_item.stochastic(item, slot.roundsStochastically() ? 1 : 0);
     }
 
-    /** Describes an array of AdamW; see {@link #describeMatrix}. */
-    void describeArray(int index, AdamWSlot slot, long firstChunk) {
+    /** Describes a part of an array of AdamW; see {@link #describeMatrix}. */
+    void describeArray(int index, AdamWSlot slot, StateLoads.Part part, long firstChunk, PlacedState state) {
         MemorySegment item = adamW[index];
         mu_adamw_item.weights(item, slot.parameter.weights());
         mu_adamw_item.master(item, orNull(slot.master()));
-        mu_adamw_item.m(item, slot.m.codes());
-        mu_adamw_item.m_scales(item, orNull(slot.m.scales()));
-        mu_adamw_item.v(item, slot.v.codes());
-        mu_adamw_item.v_scales(item, orNull(slot.v.scales()));
-        mu_adamw_item.elements(item, slot.elements());
-        mu_adamw_item.first_chunk(item, firstChunk);
+        mu_adamw_item.m(item, state.codes(0));
+        mu_adamw_item.m_scales(item, state.scales(0));
+        mu_adamw_item.v(item, state.codes(1));
+        mu_adamw_item.v_scales(item, state.scales(1));
+        mu_adamw_item.elements(item, part.end());
+        mu_adamw_item.first_chunk(item, firstChunk - part.begin() / BatchKernels.CHUNK);
         mu_adamw_item.rounding_parameter(item, slot.key());
         mu_adamw_item.stochastic(item, slot.roundsStochastically() ? 1 : 0);
     }

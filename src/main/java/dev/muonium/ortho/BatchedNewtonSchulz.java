@@ -110,7 +110,7 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
         return workspaceBytes(spec, spec.precisionOn(device), rows, cols);
     }
 
-    /** The same for iterates of a precision, F32 or BF16. */
+    /** The same for iterates of a given precision, without a device. */
     public static long workspaceBytes(NewtonSchulz spec, ElementType precision, long rows, long cols) {
         Shape.of(rows, cols);
         long n = Math.min(rows, cols);

@@ -20,7 +20,8 @@ public record Fit(List<Technique> techniques, MemoryPlan plan, double cost) {
     }
 
     /**
-     * The set that costs the least time among those whose peak is within a budget; among equals the one of the fewest techniques.
+     * The set that costs the least time among those whose peak is within a budget; among equals the one of the fewest techniques. One with a technique
+     * that makes it another training comes behind all without.
      *
      * @param offered at most 16; every subset is looked at
      * @param planned the plan of a run with a set of them
@@ -30,7 +31,8 @@ public record Fit(List<Technique> techniques, MemoryPlan plan, double cost) {
             List<Technique> offered, Function<List<Technique>, MemoryPlan> planned, long budget) {
         return all(offered, planned).stream()
                 .filter(fit -> fit.plan().peak() <= budget)
-                .min(Comparator.comparingDouble(Fit::cost)
+                .min(Comparator.comparingLong(Fit::otherTrainings)
+                        .thenComparingDouble(Fit::cost)
                         .thenComparingInt(fit -> fit.techniques().size()));
     }
 
@@ -40,6 +42,10 @@ public record Fit(List<Technique> techniques, MemoryPlan plan, double cost) {
                 .min(Comparator.comparingLong((Fit fit) -> fit.plan().peak())
                         .thenComparingInt(fit -> fit.techniques().size()))
                 .orElseThrow();
+    }
+
+    private long otherTrainings() {
+        return techniques.stream().filter(Technique::anotherTraining).count();
     }
 
     private static List<Fit> all(List<Technique> offered, Function<List<Technique>, MemoryPlan> planned) {

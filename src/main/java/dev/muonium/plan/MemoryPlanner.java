@@ -1,5 +1,6 @@
 package dev.muonium.plan;
 
+import dev.muonium.lowrank.LowRankMemory;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -8,6 +9,7 @@ import dev.muonium.optim.AdamW;
 import dev.muonium.optim.Muon;
 import dev.muonium.optim.Optimizer;
 import dev.muonium.optim.OptimizerMemory;
+import dev.muonium.optim.StatePlacement;
 import dev.muonium.ortho.BatchedNewtonSchulz;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -23,6 +25,7 @@ import java.util.Map;
  * state      n·1 + ceil(n / 128)·4 bytes for each 8-bit array of n values, n·4 for FP32; Muon has one, AdamW two
  * GaLore     P: smaller side × r, R and D: r × larger side, FP32 each; the state is that of R; a workspace of the largest matrix
  * workspace  of Newton-Schulz: X twice and 2 or 4 squares of the smaller side, per matrix that is worked on at the same time
+ * places     on a GPU whose state the host keeps: what is brought and sent back at a time, 128 MiB at most; twice that with a file
  * copy       of weights and all that optimizers keep, if checkpoints are written in the background
  * }</pre>
  */
@@ -51,7 +54,7 @@ public final class MemoryPlanner {
      *
      * @param model what the model and its data ask for, without projected gradients
      * @param masterWeights whether an FP32 copy of each weight is kept
-     * @param offloaded whether optimizer state lies in a file or in memory of the host
+     * @param placement where optimizer state lies
      * @param checkpointCopy whether checkpoints are written in the background, from a copy
      */
     public static MemoryPlan plan(
@@ -59,11 +62,16 @@ public final class MemoryPlanner {
             List<PlannedParameter> parameters,
             Map<Purpose, Long> model,
             boolean masterWeights,
-            boolean offloaded,
+            StatePlacement placement,
             boolean checkpointCopy) {
         MemoryPlanner planner = new MemoryPlanner(device, parameters, model);
-        planner.state(offloaded, masterWeights);
+        boolean inFile = placement instanceof StatePlacement.InFile;
+        boolean offloaded = !(placement instanceof StatePlacement.OnDevice);
+        planner.state(offloaded, inFile, masterWeights);
         planner.workspace();
+        if (offloaded && device.cuda()) {
+            planner.add(Purpose.OPTIMIZER_WORKSPACE, planner.places() * (inFile ? 2 : 1));
+        }
         if (!device.cuda()) {
             planner.add(Purpose.WORKSPACE, device.workers() * SCRATCHPAD);
         }
@@ -77,7 +85,15 @@ public final class MemoryPlanner {
         bytes.merge(purpose, more, Long::sum);
     }
 
-    private void state(boolean offloaded, boolean masterWeights) {
+    /** What state passes through on its way to a GPU and back. */
+    private long places() {
+        List<OptimizerMemory.Planned> planned = parameters.stream()
+                .map(parameter -> new OptimizerMemory.Planned(parameter.group(), parameter.optimized()))
+                .toList();
+        return OptimizerMemory.stagingBytes(planned, device.iterates(), Optimizer.Builder.DEFAULT_WORKSPACE_CAP);
+    }
+
+    private void state(boolean offloaded, boolean inFile, boolean masterWeights) {
         Purpose purpose = offloaded ? Purpose.OFFLOADED_STATE : Purpose.OPTIMIZER_STATE;
         for (PlannedParameter parameter : parameters) {
             long elements = parameter.optimized().elements();
@@ -85,7 +101,7 @@ public final class MemoryPlanner {
             for (BlockFormat format : OptimizerMemory.stateFormats(parameter.group())) {
                 long exact = format.bytes(elements, block);
                 long codes = elements * format.codeType().byteSize();
-                long held = held(codes, offloaded) + (exact > codes ? held(exact - codes, offloaded) : 0);
+                long held = held(codes, inFile) + (exact > codes ? held(exact - codes, inFile) : 0);
                 add(purpose, held);
                 states.merge(parameter.group().optimizer(), exact, Long::sum);
                 copied += exact;
@@ -104,9 +120,9 @@ public final class MemoryPlanner {
         }
     }
 
-    private long held(long asked, boolean offloaded) {
+    private long held(long asked, boolean inFile) {
         long page = 4096;
-        return offloaded && !device.cuda() ? (asked + page - 1) / page * page : device.aligned(asked);
+        return inFile ? (asked + page - 1) / page * page : device.aligned(asked);
     }
 
     private void projection(PlannedParameter parameter) {
@@ -116,8 +132,11 @@ public final class MemoryPlanner {
         add(Purpose.GRADIENTS, device.aligned(r));
         add(Purpose.OPTIMIZER_WORKSPACE, device.aligned(r));
         copied += p;
-        long larger = parameter.shape().elements() / parameter.smallerSide();
-        passing = Math.max(passing, device.aligned(p) + device.aligned(Float.BYTES * larger * parameter.rank()));
+        long refresh = 0;
+        for (long elements : LowRankMemory.refreshElements(parameter.shape(), parameter.rank())) {
+            refresh += device.aligned(Float.BYTES * elements);
+        }
+        passing = Math.max(passing, refresh);
     }
 
     private void workspace() {
@@ -125,7 +144,8 @@ public final class MemoryPlanner {
         Map<Muon, List<Shape>> matrices = new LinkedHashMap<>();
         for (PlannedParameter parameter : parameters) {
             if (parameter.rank() > 0) {
-                largestProjected = Math.max(largestProjected, parameter.shape().elements());
+                largestProjected = Math.max(
+                        largestProjected, LowRankMemory.workspaceElements(parameter.shape(), parameter.rank()));
             }
             if (parameter.group() instanceof Muon muon) {
                 matrices.computeIfAbsent(muon, group -> new ArrayList<>()).add(parameter.optimized());

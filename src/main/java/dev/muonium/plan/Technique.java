@@ -7,10 +7,11 @@ import java.util.Map;
  *
  * @param name for reports
  * @param changes keys of a configuration, by which it is switched on
- * @param cost estimated time of a step with it, as a multiple of one without
- * @param why where the estimate comes from
+ * @param cost time of a step with it, as a multiple of one without
+ * @param anotherTraining whether losses with it are those of another method, so that it is only taken where nothing else fits
+ * @param why where the cost comes from: a measurement or an estimate
  */
-public record Technique(String name, Map<String, String> changes, double cost, String why) {
+public record Technique(String name, Map<String, String> changes, double cost, boolean anotherTraining, String why) {
     /** Copies the map. */
     public Technique {
         changes = Map.copyOf(changes);

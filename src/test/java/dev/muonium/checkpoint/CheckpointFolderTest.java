@@ -1,12 +1,19 @@
 package dev.muonium.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.muonium.checkpoint.CheckpointFolder.Found;
+import java.io.File;
 import java.io.IOException;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.net.MalformedURLException;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -207,6 +214,47 @@ class CheckpointFolderTest {
             other.destroyForcibly().waitFor();
         }
         CheckpointFolder.open(run, 3).close();
+    }
+
+    /** Two applications in one server, each with this library of its own: the lock is the process's, and neither may lose it. */
+    @Test
+    void anotherClassLoaderMayNotSaveThereAndTakesNoLockAway() throws Exception {
+        URL[] classPath = Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+                .map(entry -> url(Path.of(entry)))
+                .toArray(URL[]::new);
+        try (CheckpointFolder first = CheckpointFolder.open(run, 3);
+                URLClassLoader other = new URLClassLoader(classPath, ClassLoader.getPlatformClassLoader())) {
+            Method open = other.loadClass(CheckpointFolder.class.getName()).getMethod("open", Path.class, int.class);
+            for (int attempt = 0; attempt < 2; attempt++) {
+                Throwable refused = assertThrows(InvocationTargetException.class, () -> open.invoke(null, run, 3))
+                        .getCause();
+                assertTrue(refused.getMessage().contains("by another process or trainer"), refused.toString());
+            }
+            Process child = new ProcessBuilder(
+                            Path.of(System.getProperty("java.home"), "bin", "java")
+                                    .toString(),
+                            "-cp",
+                            System.getProperty("java.class.path"),
+                            SavingChild.class.getName(),
+                            run.toString(),
+                            "1")
+                    .start();
+            try {
+                assertNull(child.inputReader().readLine(), "a child saved where this process has the lock");
+                assertTrue(child.waitFor() != 0);
+            } finally {
+                child.destroyForcibly().waitFor();
+            }
+            first.save(1, Map.of(), Samples.parts(1));
+        }
+    }
+
+    private static URL url(Path path) {
+        try {
+            return path.toUri().toURL();
+        } catch (MalformedURLException e) {
+            throw new AssertionError(e);
+        }
     }
 
     @Test

@@ -39,6 +39,8 @@ final class CudaCommandTest {
                 run.out().contains("int8 optimizer state, bf16 with fp32 master weights and fp32 gradients, cuda:0 ("),
                 run.out());
         assertTrue(run.out().contains("GPU by cudaMemGetInfo: "), run.out());
+        assertTrue(run.out().contains("by the ledger: planned "), run.out());
+        assertTrue(run.out().contains("by cudaMemGetInfo: planned "), run.out());
         assertTrue(run.out().contains("\nThe "), run.out());
     }
 

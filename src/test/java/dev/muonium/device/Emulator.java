@@ -9,7 +9,7 @@ import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 
 /** What {@code native/emulator/include/muonium_emulator.h} lets tests do to the emulated CUDA. */
-final class Emulator {
+public final class Emulator {
     private static final SymbolLookup SYMBOLS =
             SymbolLookup.libraryLookup(Path.of(System.getProperty(CudaProbe.PATH), "libcudart.so.13"), Arena.global());
 
@@ -29,6 +29,21 @@ final class Emulator {
     /** The next kernel that runs faults. */
     static void faultNextKernel() {
         run("mu_emulator_fault_next_kernel");
+    }
+
+    /** Whether the tests run on it. */
+    public static boolean isUsed() {
+        return CudaTest.Condition.isEmulated();
+    }
+
+    /** Whether streams run as early as events let them, not as late. */
+    public static void runAhead(boolean ahead) {
+        try {
+            handle("mu_emulator_run_ahead", FunctionDescriptor.ofVoid(ValueLayout.JAVA_INT))
+                    .invokeExact(ahead ? 1 : 0);
+        } catch (Throwable e) {
+            throw new AssertionError(e);
+        }
     }
 
     /** Mends everything. */

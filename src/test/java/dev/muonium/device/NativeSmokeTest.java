@@ -137,6 +137,31 @@ final class NativeSmokeTest {
             ok(mu_dequantize(context, MU_FORMAT_INT8_LINEAR(), 64, codes, floats(2), out, MU_F32(), 0, 2));
             assertFloats(out, 254, -6);
         });
+        all.put("mu_fp8_operand", () -> {
+            MemorySegment codes = arena.allocate(16 * 4, 16);
+            MemorySegment scales = floats(0, 0, 0, 0);
+            ok(mu_fp8_operand(
+                    context,
+                    MU_FORMAT_FP8_E4M3(),
+                    MU_SCALING_VECTORS(),
+                    1,
+                    floats(448, 1, 2, -1),
+                    MU_F32(),
+                    2,
+                    2,
+                    2,
+                    codes,
+                    16,
+                    4,
+                    scales,
+                    4));
+            // The rows of the transpose: 448, 2 and 1, -1.
+            assertFloats(scales, 1, 1 / 448f, 0, 0);
+            assertEquals(0x7e, codes.get(ValueLayout.JAVA_BYTE, 0));
+            assertEquals(0x40, codes.get(ValueLayout.JAVA_BYTE, 1));
+            assertEquals(0x7e, codes.get(ValueLayout.JAVA_BYTE, 16));
+            assertEquals((byte) 0xfe, codes.get(ValueLayout.JAVA_BYTE, 17));
+        });
         all.put("mu_dynamic_map", () -> {
             MemorySegment map = arena.allocate(ValueLayout.JAVA_FLOAT, 256);
             ok(mu_dynamic_map(MU_FORMAT_INT8_DYNAMIC_UNSIGNED(), map));

@@ -84,7 +84,7 @@ final class GptCudaTest extends GptContract {
         GptConfig config = shape();
         try (Gpt gpt = new Gpt(device, config, 2, ALL_BF16, 1)) {
             CountingAllocator counting = new CountingAllocator(256);
-            GptTensors.allocate(new OwnedTensors(counting), config, 2, gpt.options(), Grain.WHOLE);
+            GptTensors.allocate(new OwnedTensors(counting), config, 2, gpt.options(), Grain.WHOLE, false);
             for (Purpose purpose : new Purpose[] {Purpose.WEIGHTS, Purpose.GRADIENTS, Purpose.ACTIVATIONS}) {
                 assertEquals(counting.ledger().bytes(purpose), device.ledger().bytes(purpose), purpose::name);
             }

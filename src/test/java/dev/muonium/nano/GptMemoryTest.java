@@ -91,7 +91,7 @@ final class GptMemoryTest {
 
     private static Ledger count(GptConfig config, int batch, Precision precision) {
         CountingAllocator counting = new CountingAllocator(ALIGNMENT);
-        GptTensors.allocate(new OwnedTensors(counting), config, batch, GptOptions.of(precision), Grain.WHOLE);
+        GptTensors.allocate(new OwnedTensors(counting), config, batch, GptOptions.of(precision), Grain.WHOLE, false);
         return counting.ledger();
     }
 }

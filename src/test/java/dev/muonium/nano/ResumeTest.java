@@ -9,6 +9,7 @@ import dev.muonium.checkpoint.Checkpoint;
 import dev.muonium.checkpoint.CheckpointException;
 import dev.muonium.checkpoint.CheckpointFolder;
 import dev.muonium.checkpoint.CheckpointSaver;
+import dev.muonium.device.Device;
 import dev.muonium.memory.Purpose;
 import dev.muonium.nano.TrainerTest.Run;
 import java.lang.foreign.MemorySegment;
@@ -178,6 +179,32 @@ class ResumeTest {
         try (Run run = new Run(1, keys("steps", 20L, "background_checkpoints", false, "eval_batches", 2L))) {
             resume(run.trainer, folder);
             assertEquals(1, run.trainer.steps());
+        }
+    }
+
+    @Test
+    void anotherTextIsRefused() {
+        Path folder = temporary.resolve("run");
+        try (Run run = new Run(1, SHORT);
+                CheckpointSaver saver = saver(run, folder, SHORT)) {
+            run.trainer.trainStep();
+            run.trainer.save(saver);
+        }
+        byte[] other = TrainerTest.text();
+        other[0] = 'x';
+        try (Device device = Device.cpu(1);
+                TextData data = new TextData(
+                        device,
+                        new ByteTokenizer(),
+                        "another text",
+                        other,
+                        TrainerTest.preset(SHORT).model().context());
+                Trainer trainer = new Trainer(device, TrainerTest.preset(SHORT), new ByteTokenizer(), data)) {
+            Map<String, byte[]> before = bits(trainer);
+            String message = assertThrows(IllegalArgumentException.class, () -> resume(trainer, folder))
+                    .getMessage();
+            assertTrue(message.startsWith("the checkpoint was trained on another text"), message);
+            bits(trainer).forEach((name, bytes) -> assertArrayEquals(before.get(name), bytes));
         }
     }
 

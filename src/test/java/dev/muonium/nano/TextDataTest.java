@@ -58,11 +58,9 @@ final class TextDataTest {
 
     @Test
     void theSplitIsBetweenCharacters() {
-        byte[] text = "é€".repeat(60).getBytes(StandardCharsets.UTF_8);
+        byte[] text = ("a" + "é€".repeat(60)).getBytes(StandardCharsets.UTF_8); // nine tenths end within a €
         try (TextData data = new TextData(device, bytes, "t", text, CONTEXT)) {
-            String training = new String(data.trainingText(), StandardCharsets.UTF_8);
-            assertFalse(training.contains("\uFFFD"));
-            assertEquals(270, data.trainingTokens());
+            assertEquals(271, data.trainingTokens());
             assertEquals(text.length, data.trainingTokens() + data.validationTokens());
         }
     }

@@ -73,8 +73,8 @@ final class TrainerTest {
             RunResult result = run.trainer.run("int8", SILENT);
             assertEquals(Math.log(256), result.trainLoss().getFirst(), 0.05);
             assertTrue(
-                    result.valLoss() < run.data.orderTwoCrossEntropy(),
-                    () -> result.valLoss() + " nats against " + run.data.orderTwoCrossEntropy());
+                    result.valLoss() < TextData.orderTwoCrossEntropy(text()),
+                    () -> result.valLoss() + " nats against " + TextData.orderTwoCrossEntropy(text()));
         }
     }
 

@@ -10,6 +10,8 @@ import dev.muonium.memory.Shape;
 import dev.muonium.optim.AdamW;
 import dev.muonium.optim.Muon;
 import dev.muonium.optim.StateFormat;
+import dev.muonium.optim.StatePlacement;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -53,7 +55,7 @@ class PlanTest {
                 new PlannedParameter("e", Shape.of(1000), AdamW.defaults().state(StateFormat.INT8), 0));
         Map<Purpose, Long> model =
                 Map.of(Purpose.WEIGHTS, 4L * (30_000 + 30_000 + 1000), Purpose.ACTIVATIONS, 5_000_000L);
-        MemoryPlan plan = MemoryPlanner.plan(CPU, parameters, model, false, false, true);
+        MemoryPlan plan = MemoryPlanner.plan(CPU, parameters, model, false, StatePlacement.device(), true);
         long muon = 30_000 + 4 * 235 + 4 * 300 * 10;
         long adamW = 2 * (1000 + 4 * 8);
         assertEquals(Map.of("muon", muon, "adamw", adamW), plan.stateByOptimizer());
@@ -63,7 +65,8 @@ class PlanTest {
                 muon + adamW + 4 * 100 * 10 + model.getOrDefault(Purpose.WEIGHTS, 0L),
                 plan.bytes(Purpose.CHECKPOINT),
                 1);
-        MemoryPlan offloaded = MemoryPlanner.plan(CPU, parameters, model, false, true, false);
+        MemoryPlan offloaded =
+                MemoryPlanner.plan(CPU, parameters, model, false, StatePlacement.file(Path.of("anywhere")), false);
         assertPadded(4 * 100 * 10, offloaded.bytes(Purpose.OPTIMIZER_STATE), 1);
         assertTrue(offloaded.bytes(Purpose.OFFLOADED_STATE) >= muon + adamW);
         assertTrue(offloaded.peak() < plan.peak() - muon);
@@ -87,9 +90,9 @@ class PlanTest {
 
     @Test
     void theCheapestSetThatFitsIsTaken() {
-        Technique little = new Technique("little", Map.of("saves", "100"), 1.0, "");
-        Technique some = new Technique("some", Map.of("saves", "300"), 1.1, "");
-        Technique much = new Technique("much", Map.of("saves", "500"), 1.3, "");
+        Technique little = new Technique("little", Map.of("saves", "100"), 1.0, false, "");
+        Technique some = new Technique("some", Map.of("saves", "300"), 1.1, false, "");
+        Technique much = new Technique("much", Map.of("saves", "500"), 1.3, false, "");
         List<Technique> offered = List.of(little, some, much);
         assertEquals(
                 List.of(),
@@ -108,5 +111,22 @@ class PlanTest {
         assertEquals(1.43, all.cost(), 1e-9);
         assertEquals(Optional.empty(), Fit.cheapest(offered, PlanTest::saving, 99));
         assertEquals(offered, Fit.smallest(offered, PlanTest::saving).techniques());
+    }
+
+    /** Even where it would be the fastest. */
+    @Test
+    void anotherTrainingIsTakenOnlyWhereNothingElseFits() {
+        Technique same = new Technique("same", Map.of("saves", "300"), 1.2, false, "");
+        Technique other = new Technique("other", Map.of("saves", "400"), 0.9, true, "");
+        List<Technique> offered = List.of(same, other);
+        assertEquals(
+                List.of(),
+                Fit.cheapest(offered, PlanTest::saving, 1000).orElseThrow().techniques());
+        assertEquals(
+                List.of(same),
+                Fit.cheapest(offered, PlanTest::saving, 700).orElseThrow().techniques());
+        assertEquals(
+                List.of(other),
+                Fit.cheapest(offered, PlanTest::saving, 600).orElseThrow().techniques());
     }
 }

@@ -57,20 +57,26 @@ public final class GptBpe implements Tokenizer {
     }
 
     /**
-     * Cuts only behind a line feed that stands alone between two characters that are not white space: the encoding's
-     * pattern makes a word of its own of it, so no word spans the cut and the tokens are those of the whole text.
+     * Only behind a line feed that stands alone between two characters that are not white space: the encoding's pattern makes a word of its own
+     * of it, so no word spans the cut.
      */
-    private static List<String> pieces(byte[] utf8) {
-        List<String> pieces = new ArrayList<>();
-        int begin = 0;
-        for (int i = PIECE; i < utf8.length - 1; i++) {
+    @Override
+    public int cut(byte[] utf8, int from, int end) {
+        for (int i = Math.max(1, from - 1); i < end - 1; i++) {
             if (utf8[i] == '\n' && isPrintableAscii(utf8[i - 1]) && isPrintableAscii(utf8[i + 1])) {
-                pieces.add(new String(utf8, begin, i + 1 - begin, StandardCharsets.UTF_8));
-                begin = i + 1;
-                i += PIECE;
+                return i + 1;
             }
         }
-        pieces.add(new String(utf8, begin, utf8.length - begin, StandardCharsets.UTF_8));
+        return end;
+    }
+
+    private List<String> pieces(byte[] utf8) {
+        List<String> pieces = new ArrayList<>();
+        for (int begin = 0; begin < utf8.length || pieces.isEmpty(); ) {
+            int end = utf8.length - begin <= PIECE ? utf8.length : cut(utf8, begin + PIECE, utf8.length);
+            pieces.add(new String(utf8, begin, end - begin, StandardCharsets.UTF_8));
+            begin = end;
+        }
         return pieces;
     }
 

@@ -54,18 +54,7 @@ public final class ComparisonTable {
 
     /** Aligned columns for a terminal, one line each. */
     public List<String> toText() {
-        int[] widths = new int[4];
-        for (Row row : rows) {
-            List<String> cells = cells(row);
-            for (int i = 0; i < widths.length; i++) {
-                widths[i] = Math.max(widths[i], cells.get(i).length());
-            }
-        }
-        String format = "%-" + widths[0] + "s  %" + widths[1] + "s  %" + widths[2] + "s  %" + widths[3] + "s";
-        return rows.stream()
-                .map(row ->
-                        String.format(Locale.ROOT, format, cells(row).toArray()).stripTrailing())
-                .toList();
+        return Columns.aligned(rows.stream().map(ComparisonTable::cells).toList());
     }
 
     /** The same as a Markdown table. */

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import javax.imageio.ImageIO;
 import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.internal.chartpart.IChart;
@@ -18,6 +19,25 @@ final class Pictures {
     static final int SCALE = 2;
 
     private Pictures() {}
+
+    /** Draws and writes pictures. */
+    @FunctionalInterface
+    interface Drawing {
+        void draw() throws IOException;
+    }
+
+    /** Draws; says why the pictures are missing, if they are: a machine may have no fonts. */
+    static Optional<String> draw(Drawing drawing) throws IOException {
+        try {
+            drawing.draw();
+            return Optional.empty();
+        } catch (RuntimeException | LinkageError | InternalError e) {
+            // What AWT throws where it finds no fonts, or no library to draw them with, differs from one release to the
+            // next.
+            return Optional.of("the pictures are missing, because this machine cannot draw text (" + e
+                    + "); install fonts, for example: apt-get install fontconfig libfreetype6 fonts-dejavu-core");
+        }
+    }
 
     static void writePng(IChart chart, Path file) throws IOException {
         int width = chart.getWidth();

@@ -62,16 +62,10 @@ public final class ReportFolder {
     }
 
     private Optional<String> writePictures(Report report) throws IOException {
-        try {
+        return Pictures.draw(() -> {
             Pictures.writePng(LossChart.of(report), folder.resolve("loss.png"));
             Pictures.writeSvg(LossChart.of(report), folder.resolve("loss.svg"));
             Pictures.writePng(MemoryChart.of(report), folder.resolve("memory.png"));
-            return Optional.empty();
-        } catch (RuntimeException | LinkageError | InternalError e) {
-            // What AWT throws where it finds no fonts, or no library to draw them with, differs from one release to the
-            // next.
-            return Optional.of("the pictures are missing, because this machine cannot draw text (" + e
-                    + "); install fonts, for example: apt-get install fontconfig libfreetype6 fonts-dejavu-core");
-        }
+        });
     }
 }

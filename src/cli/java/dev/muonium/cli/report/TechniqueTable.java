@@ -86,23 +86,7 @@ public record TechniqueTable(String preset, String device, List<Row> rows) {
 
     /** Aligned columns for a terminal, in MiB. */
     public List<String> toText() {
-        List<List<String>> table = table();
-        int[] widths = new int[TITLES.size()];
-        table.forEach(line -> {
-            for (int i = 0; i < widths.length; i++) {
-                widths[i] = Math.max(widths[i], line.get(i).length());
-            }
-        });
-        List<String> text = new ArrayList<>();
-        for (List<String> line : table) {
-            StringBuilder out = new StringBuilder();
-            for (int i = 0; i < widths.length; i++) {
-                out.append(i == 0 ? "" : "  ")
-                        .append(String.format("%" + (i == 0 ? "-" : "") + widths[i] + "s", line.get(i)));
-            }
-            text.add(out.toString());
-        }
-        return text;
+        return Columns.aligned(table());
     }
 
     private String toMarkdown(boolean picture) {
@@ -143,12 +127,8 @@ public record TechniqueTable(String preset, String device, List<Row> rows) {
             bar.remove(Purpose.DATA);
             bars.put(row.name(), bar);
         }
-        Optional<String> problem = Optional.empty();
-        try {
-            PlanChart.write(preset + ": memory with each technique", bars, 0, folder, "techniques");
-        } catch (RuntimeException | LinkageError | InternalError e) {
-            problem = Optional.of("the pictures are missing, because this machine cannot draw text (" + e + ")");
-        }
+        Optional<String> problem = Pictures.draw(
+                () -> PlanChart.write(preset + ": memory with each technique", bars, 0, folder, "techniques"));
         Files.writeString(folder.resolve("techniques.md"), toMarkdown(problem.isEmpty()));
         return problem;
     }

@@ -1,20 +1,16 @@
 package dev.muonium.lowrank;
 
-import dev.muonium.device.Workers;
 import dev.muonium.memory.CounterRandom;
 
 /**
  * Orthonormal columns that span what given columns span: modified Gram-Schmidt in FP64, twice, by which {@code ‖QᵀQ - I‖} is about 1e-15 whatever the
  * condition of the columns. A column that depends on those before it is replaced by a random one.
  */
-final class Orthonormal {
+final class ReferenceOrthonormal {
     /** What is left of a column, as a part of what it was, where rounding has all of it. */
     private static final double DEPENDENT = 1e-10;
 
-    /** Fewer values than this are not worth the workers. */
-    private static final long WORTHWHILE = 1 << 15;
-
-    private Orthonormal() {}
+    private ReferenceOrthonormal() {}
 
     /**
      * Makes the columns orthonormal in place.
@@ -22,7 +18,7 @@ final class Orthonormal {
      * @param columns finite; as many as the rows of a column, or fewer
      * @param seed of the random columns
      */
-    static void columns(Workers workers, double[][] columns, long seed) {
+    static void columns(double[][] columns, long seed) {
         double[] sizes = new double[columns.length];
         for (int j = 0; j < columns.length; j++) {
             sizes[j] = norm(columns[j]);
@@ -30,7 +26,9 @@ final class Orthonormal {
         for (int pass = 0; pass < 2; pass++) {
             for (int j = 0; j < columns.length; j++) {
                 normalize(columns, j, pass == 0 ? sizes[j] : 1, seed);
-                removeFromLater(workers, columns, j);
+                for (int k = j + 1; k < columns.length; k++) {
+                    remove(columns[j], columns[k]);
+                }
             }
         }
     }
@@ -52,17 +50,6 @@ final class Orthonormal {
         }
         for (int i = 0; i < column.length; i++) {
             column[i] /= norm;
-        }
-    }
-
-    private static void removeFromLater(Workers workers, double[][] columns, int j) {
-        int later = columns.length - j - 1;
-        if ((long) later * columns[j].length < WORTHWHILE) {
-            for (int k = j + 1; k < columns.length; k++) {
-                remove(columns[j], columns[k]);
-            }
-        } else {
-            workers.run(later, (task, worker) -> remove(columns[j], columns[j + 1 + task]));
         }
     }
 
