@@ -4,14 +4,14 @@
  *
  *   momentum_bench [slices of 2^20 parameters, default 64] [rounds, default 7]
  *
- * GB/s counts every byte that the pass must read or write, once. Each slice is timed by itself and the figure is the
- * tenth percentile of all slices and rounds: a slice takes less than a millisecond, so that on a busy machine there are
- * always some that nothing else interrupted.
+ * GB/s counts every byte that the pass must read or write, once. Slices of a pass and of the copy take turns, each timed
+ * by itself in CPU time of the thread, which other work on the processor does not lengthen; but that slows down the
+ * memory, so "of copy" compares each slice with the copy that came right before it. All figures are medians.
  */
 #include <immintrin.h>
+#include <time.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -28,6 +28,7 @@ struct Pass {
   double bytes_per_parameter;
   std::function<void(int64_t begin, int64_t end)> run;
   std::vector<double> seconds;
+  std::vector<double> copy_seconds; /* of the copies right before */
 };
 
 template <class T>
@@ -41,6 +42,7 @@ T* aligned_array(std::size_t count) {
 }
 
 constexpr int64_t kSlice = 1 << 20;
+constexpr double kCopyBytes = 8.0; /* per parameter */
 
 void stream_copy(const float* from, float* to, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; i += 16) {
@@ -57,9 +59,22 @@ void must(mu_status status) {
   }
 }
 
-double undisturbed(std::vector<double> values) {
+double cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+template <class Body>
+double cpu_seconds_of(const Body& body) {
+  const double start = cpu_seconds();
+  body();
+  return cpu_seconds() - start;
+}
+
+double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  return values[values.size() / 10];
+  return values[values.size() / 2];
 }
 
 }  // namespace
@@ -88,7 +103,8 @@ int main(int count, char** arguments) {
   }
   double sum = 0.0;
   std::vector<Pass> passes;
-  passes.push_back({"non-temporal copy", 8.0, [&](int64_t begin, int64_t end) { stream_copy(gradient, wide, begin, end); }, {}});
+  passes.push_back({"non-temporal copy", kCopyBytes,
+                    [&](int64_t begin, int64_t end) { stream_copy(gradient, wide, begin, end); }, {}, {}});
   std::vector<mu_context*> contexts;
   for (int tier = MU_TIER_SCALAR + 1; tier <= mu_cpu_best_tier(); ++tier) {
     mu_context* context = nullptr;
@@ -106,10 +122,10 @@ int main(int count, char** arguments) {
       };
     };
     passes.push_back({name + "momentum INT8 -> bf16", 8.0 + scale_bytes,
-                      momentum(MU_FORMAT_INT8_LINEAR, linear, scales), {}});
-    passes.push_back({name + "momentum FP32 -> bf16", 14.0, momentum(MU_FORMAT_F32, wide, nullptr), {}});
+                      momentum(MU_FORMAT_INT8_LINEAR, linear, scales), {}, {}});
+    passes.push_back({name + "momentum FP32 -> bf16", 14.0, momentum(MU_FORMAT_F32, wide, nullptr), {}, {}});
     passes.push_back({name + "momentum dynamic -> bf16", 8.0 + scale_bytes,
-                      momentum(MU_FORMAT_INT8_DYNAMIC_SIGNED, m, m_scales), {}});
+                      momentum(MU_FORMAT_INT8_DYNAMIC_SIGNED, m, m_scales), {}, {}});
     const auto quantize = [=](mu_format format, void* codes, float* code_scales) {
       return [=](int64_t begin, int64_t end) {
         must(mu_quantize(context, format, 128, gradient, MU_F32, codes, code_scales, begin, end));
@@ -121,11 +137,11 @@ int main(int count, char** arguments) {
       };
     };
     const double coded = 5.0 + scale_bytes / 2;
-    passes.push_back({name + "quantize INT8", coded, quantize(MU_FORMAT_INT8_LINEAR, linear, scales), {}});
-    passes.push_back({name + "dequantize INT8 -> FP32", coded, dequantize(MU_FORMAT_INT8_LINEAR, linear, scales), {}});
-    passes.push_back({name + "quantize dynamic", coded, quantize(MU_FORMAT_INT8_DYNAMIC_SIGNED, m, m_scales), {}});
+    passes.push_back({name + "quantize INT8", coded, quantize(MU_FORMAT_INT8_LINEAR, linear, scales), {}, {}});
+    passes.push_back({name + "dequantize INT8 -> FP32", coded, dequantize(MU_FORMAT_INT8_LINEAR, linear, scales), {}, {}});
+    passes.push_back({name + "quantize dynamic", coded, quantize(MU_FORMAT_INT8_DYNAMIC_SIGNED, m, m_scales), {}, {}});
     passes.push_back(
-        {name + "dequantize dynamic -> FP32", coded, dequantize(MU_FORMAT_INT8_DYNAMIC_SIGNED, m, m_scales), {}});
+        {name + "dequantize dynamic -> FP32", coded, dequantize(MU_FORMAT_INT8_DYNAMIC_SIGNED, m, m_scales), {}, {}});
     passes.push_back({name + "AdamW 8-bit, FP32 weights", 16.0 + 2 * scale_bytes,
                       [=](int64_t begin, int64_t end) {
                         const mu_adamw_params params = {1e-4, 0.9, 0.999, 1e-8, 0.1, 0.5, 0.1, 1.0};
@@ -133,37 +149,40 @@ int main(int count, char** arguments) {
                                       MU_FORMAT_INT8_DYNAMIC_SIGNED, m, m_scales, MU_FORMAT_INT8_DYNAMIC_UNSIGNED, v,
                                       v_scales, nullptr, begin, end));
                       },
-                      {}});
+                      {}, {}});
     passes.push_back({name + "sum of squares", 4.0,
                       [=, &sum](int64_t begin, int64_t end) {
                         must(mu_sum_squares(context, gradient, MU_F32, begin, end, &sum));
                       },
-                      {}});
+                      {}, {}});
     passes.push_back({name + "update bf16 weights at random", 8.0,
                       [=](int64_t begin, int64_t end) {
                         const mu_rounding rounding = {1, 2, 3};
                         must(mu_muon_update(context, update, MU_BF16, kSlice, nullptr, gradient, MU_F32, kSlice, 0.999f,
                                             0.001f, &rounding, kSlice, begin / kSlice, end / kSlice));
                       },
-                      {}});
+                      {}, {}});
   }
   for (int round = 0; round < rounds; ++round) {
     for (Pass& pass : passes) {
       for (int64_t begin = 0; begin < n; begin += kSlice) {
-        const auto start = std::chrono::steady_clock::now();
-        pass.run(begin, begin + kSlice);
-        pass.seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+        /* Far from the slice of the pass, so that neither finds in the caches what the other left there. */
+        const int64_t far = (begin + n / kSlice / 2 * kSlice) % n;
+        pass.copy_seconds.push_back(cpu_seconds_of([&] { stream_copy(gradient, wide, far, far + kSlice); }));
+        pass.seconds.push_back(cpu_seconds_of([&] { pass.run(begin, begin + kSlice); }));
       }
     }
   }
-  const double copied = passes[0].bytes_per_parameter * kSlice / undisturbed(passes[0].seconds);
   std::printf("%s, %lld parameters, %d rounds\n%-40s %10s %8s %8s\n", mu_cpu_name(), static_cast<long long>(n), rounds,
               "pass", "ns/param", "GB/s", "of copy");
   for (const Pass& pass : passes) {
-    const double seconds = undisturbed(pass.seconds);
-    const double rate = pass.bytes_per_parameter * kSlice / seconds;
-    std::printf("%-40s %10.3f %8.1f %7.0f%%\n", pass.name.c_str(), seconds / kSlice * 1e9, rate / 1e9,
-                100 * rate / copied);
+    std::vector<double> of_copy;
+    for (std::size_t i = 0; i < pass.seconds.size(); ++i) {
+      of_copy.push_back(pass.bytes_per_parameter / kCopyBytes * pass.copy_seconds[i] / pass.seconds[i]);
+    }
+    const double seconds = median(pass.seconds);
+    std::printf("%-40s %10.3f %8.1f %7.0f%%\n", pass.name.c_str(), seconds / kSlice * 1e9,
+                pass.bytes_per_parameter * kSlice / seconds / 1e9, 100 * median(of_copy));
   }
   for (mu_context* context : contexts) {
     mu_context_destroy(context);

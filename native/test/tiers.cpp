@@ -74,8 +74,8 @@ bool is_cuda(const mu_context* context) {
 #endif
 }
 
-bool is_sum(const mu_context* context, double sum, double expected) {
-  return sum == expected || (is_cuda(context) && std::fabs(sum - expected) <= 1e-13 * expected);
+bool is_sum(const mu_context* context, double sum, double expected, double tolerance) {
+  return sum == expected || (is_cuda(context) && std::fabs(sum - expected) <= tolerance * expected);
 }
 
 }  // namespace test

@@ -25,8 +25,12 @@ const mu_context* oracle();
 void for_each_tier(const std::function<void(const mu_context*)>& body);
 /* Where what is asked of the two differs: sums in another order, tensor cores. */
 bool is_cuda(const mu_context* context);
-/* Whether a sum of squares is that of the oracle: to the bit, but on CUDA, which adds up in an order of its own. */
-bool is_sum(const mu_context* context, double sum, double expected);
+/*
+ * Whether a sum of squares is that of the oracle: to the bit, but on CUDA, which adds up in an order of its own, and to
+ * kMomentumSum that of the momentum, of which the oracle adds some in FP32.
+ */
+inline constexpr double kMomentumSum = 0x1p-21;
+bool is_sum(const mu_context* context, double sum, double expected, double tolerance = 1e-13);
 
 }  // namespace test
 

@@ -50,24 +50,29 @@ mu_status muon_momentum(const mu_context*, mu_format format, int64_t block, cons
   return for_state(format, momentum, scales, [&](const auto& state) {
     return for_type(gradient_type, [&]<class G>(G) {
       const G* g = static_cast<const G*>(gradient);
-      double lanes[kSumLanes] = {};
+      double sums[kRunSums] = {};
       float m[kMaxBlock];
       for (int64_t i = begin; i < end; i += block) {
         const int64_t count = end - i < block ? end - i : block;
         const float decay = constants.beta * state.scale(i / block);
+        float run[kRun];
         for (int64_t j = 0; j < count; ++j) {
           const MomentumStep<float> step = momentum_step(constants, state.stored(i + j), decay, to_float(g[i + j]));
           m[j] = step.momentum;
-          lanes[j % kSumLanes] += static_cast<double>(step.update) * static_cast<double>(step.update);
+          run[j % kRun] = step.update;
           if (update_type == MU_BF16) {
             static_cast<bf16*>(update)[i + j] = round_to_bf16(step.update);
           } else {
             static_cast<float*>(update)[i + j] = step.update;
           }
+          if (j % kRun == kRun - 1 || j == count - 1) {
+            memset(run + j % kRun + 1, 0, static_cast<size_t>(kRun - 1 - j % kRun) * sizeof(float));
+            add_run(sums, run);
+          }
         }
         state.write(i / block, i, count, m);
       }
-      *sum_squares = fold_lanes(lanes);
+      *sum_squares = fold_lanes(sums);
       return MU_OK;
     });
   });

@@ -33,8 +33,12 @@ MU_MATH void quantize_block(const State& state, int64_t k, int64_t at, int64_t c
 template <class State, class T>
 MU_MATH void dequantize_block(const State& state, int64_t k, int64_t at, int64_t count, T* out) {
   const F32x16 scale(state.scale(k));
-  for (int64_t j = 0; j < count; j += 2 * kLanes) {
-    store_pair(out + j, state.stored(at + j) * scale, state.stored(at + j + kLanes) * scale);
+  for (int64_t j = 0; j < count; j += kQuad) {
+    F32x16 values[4];
+    for (int64_t i = 0; i < 4; ++i) {
+      values[i] = state.stored(at + j + i * kLanes) * scale;
+    }
+    store_quad<false>(out + j, values, false);
   }
 }
 

@@ -13,32 +13,41 @@ namespace {
  */
 constexpr int64_t kStreamBytes = 128 * 1024;
 
-/* The step of a block, or of a padded one (whole groups of vectors); fresh[j] is the momentum of element j. */
+/*
+ * How many elements ahead the lines of gradient and codes are asked for: a page of FP32, because the processor's own
+ * prefetching ends at each page. Only beside codes, where it takes a tenth off the time; beside FP32 momentum, of which
+ * more lines are read for less work, it costs as much.
+ */
+constexpr int64_t kAhead = 1024;
+
+/* The step of a block, or of a padded one (whole quads); fresh[j] is the momentum of element j. */
 template <bool stream, class State, class G, class U>
 MU_MATH void step_block(const MomentumConstants& constants, const State& state, int64_t k, int64_t at, int64_t count,
-                        const G* gradient, U* update, float* fresh, Absmax& absmax, SquareSums& sums) {
+                        const G* gradient, U* update, float* fresh, Absmax& absmax, RunSums& sums) {
   const F32x16 decay(constants.beta * state.scale(k));
-  for (int64_t j = 0; j < count; j += 2 * kLanes) {
-    const auto low = momentum_step(constants, state.stored(at + j), decay, load(gradient + j));
-    const auto high =
-        momentum_step(constants, state.stored(at + j + kLanes), decay, load(gradient + j + kLanes));
-    store_pair(fresh + j, low.momentum, high.momentum);
+  for (int64_t j = 0; j < count; j += kQuad) {
     if constexpr (State::kQuantized) {
-      include(absmax, low.momentum);
-      include(absmax, high.momentum);
+      prefetch(gradient + j, kAhead, kQuad);
+      prefetch(state.elements + at + j, kAhead, kQuad);
     }
-    add_squares(sums, low.update, high.update);
-    if constexpr (stream) {
-      stream_pair(update + j, low.update, high.update);
-    } else {
-      store_pair(update + j, low.update, high.update);
+    F32x16 fresh_update[4];
+    for (int64_t i = 0; i < 4; ++i) {
+      const int64_t from = j + i * kLanes;
+      const auto step = momentum_step(constants, state.stored(at + from), decay, load(gradient + from));
+      store(fresh + from, step.momentum);
+      if constexpr (State::kQuantized) {
+        include(absmax, step.momentum);
+      }
+      fresh_update[i] = step.update;
     }
+    const bool finite = add_run(sums, fresh_update);
+    store_quad<stream>(update + j, fresh_update, finite);
   }
 }
 
 template <class State, class G, class U>
 [[gnu::noinline]] void short_block(const MomentumConstants& constants, const State& state, int64_t k, int64_t at,
-                                   int64_t count, const G* gradient, U* update, SquareSums& sums) {
+                                   int64_t count, const G* gradient, U* update, RunSums& sums) {
   const Padded<G> padded_gradient(gradient, count, G{});
   Padded<U> padded_update(update, 0, U{});
   PaddedState<State> padded_state(state, k, at, count);
@@ -64,8 +73,8 @@ template <class State, class G, class U>
  */
 template <bool stream, class State, class G, class U>
 [[gnu::noinline]] void whole_blocks(const MomentumConstants constants, const State state, int64_t block,
-                                    const G* gradient, U* update, int64_t begin, int64_t end, SquareSums& result) {
-  SquareSums sums = result;
+                                    const G* gradient, U* update, int64_t begin, int64_t end, RunSums& result) {
+  RunSums sums = result;
   if constexpr (State::kQuantized) {
     /* A block is encoded after the step of the next one, so that nothing waits for its absmax and the divisions. */
     alignas(64) float fresh[2][kMaxBlock];
@@ -123,7 +132,7 @@ mu_status muon_momentum(const mu_context*, mu_format format, int64_t block, cons
         const int64_t whole = begin + (end - begin) / block * block;
         const bool stream = (whole - begin) * static_cast<int64_t>(sizeof(U)) >= kStreamBytes &&
                             reinterpret_cast<uintptr_t>(u + begin) % 64 == 0;
-        SquareSums sums;
+        RunSums sums;
         if (stream) {
           whole_blocks<true>(constants, state, block, g, u, begin, whole, sums);
         } else {

@@ -4,7 +4,8 @@
  *
  *   load / store            sixteen elements, float or bf16, at any address
  *   load_first, store_first the first n of them, 0 <= n <= 16; the others read as 0 and are not touched
- *   store_pair, stream_pair thirty-two elements; stream past the caches, for addresses that are multiples of 64
+ *   store_quad<stream>      sixty-four elements; stream: past the caches, to an address that is a multiple of 64;
+ *                           finite: all are known to be, which saves looking for NaNs
  */
 #ifndef MUONIUM_CPU_SIMD_H
 #define MUONIUM_CPU_SIMD_H
@@ -24,6 +25,16 @@ namespace muonium::cpu::MU_TIER {
 namespace {
 
 inline constexpr int64_t kLanes = 16;
+
+/* Asks for the lines of `count` elements, `ahead` elements after p; there need be nothing. */
+template <class T>
+MU_MATH void prefetch(const T* p, int64_t ahead, int64_t count) {
+  constexpr uintptr_t kLine = 64;
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(p) + static_cast<uintptr_t>(ahead) * sizeof(T);
+  for (uintptr_t i = 0; i < static_cast<uintptr_t>(count) * sizeof(T); i += kLine) {
+    __builtin_prefetch(reinterpret_cast<const void*>(begin + i));
+  }
+}
 
 }  // namespace
 }  // namespace muonium::cpu::MU_TIER

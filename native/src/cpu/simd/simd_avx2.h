@@ -122,20 +122,52 @@ MU_MATH void store_first(T* p, F32x16 x, int64_t count) {
   memcpy(p, lanes, static_cast<size_t>(count) * sizeof(T));
 }
 
-template <class T>
-MU_MATH void store_pair(T* p, F32x16 low, F32x16 high) {
-  store(p, low);
-  store(p + 16, high);
+/* narrow_to_nearest of numbers that include no NaN. */
+MU_MATH __m256i narrow_numbers(F32x16 x) {
+  const auto rounded = [](__m256 v) {
+    return _mm256_srli_epi32(_mm256_add_epi32(_mm256_castps_si256(v), nearest_addend(v)), 16);
+  };
+  return _mm256_permute4x64_epi64(_mm256_packus_epi32(rounded(x.low), rounded(x.high)), _MM_SHUFFLE(3, 1, 2, 0));
 }
-MU_MATH void stream_pair(float* p, F32x16 low, F32x16 high) {
-  _mm256_stream_ps(p, low.low);
-  _mm256_stream_ps(p + 8, low.high);
-  _mm256_stream_ps(p + 16, high.low);
-  _mm256_stream_ps(p + 24, high.high);
+
+MU_MATH bool has_nan(const F32x16 (&x)[4]) {
+  __m256 nan = _mm256_cmp_ps(x[0].low, x[0].high, _CMP_UNORD_Q);
+  for (int i = 1; i < 4; ++i) {
+    nan = _mm256_or_ps(nan, _mm256_cmp_ps(x[i].low, x[i].high, _CMP_UNORD_Q));
+  }
+  return _mm256_movemask_ps(nan) != 0;
 }
-MU_MATH void stream_pair(bf16* p, F32x16 low, F32x16 high) {
-  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), narrow_to_nearest(low));
-  _mm256_stream_si256(reinterpret_cast<__m256i*>(p + 16), narrow_to_nearest(high));
+
+template <bool stream>
+MU_MATH void store_quad(float* p, const F32x16 (&x)[4], bool) {
+  for (int i = 0; i < 4; ++i) {
+    if constexpr (stream) {
+      _mm256_stream_ps(p + 16 * i, x[i].low);
+      _mm256_stream_ps(p + 16 * i + 8, x[i].high);
+    } else {
+      store(p + 16 * i, x[i]);
+    }
+  }
+}
+template <bool stream>
+MU_MATH void store_quad(bf16* p, const F32x16 (&x)[4], bool finite) {
+  const auto put = [p](int i, __m256i halves) {
+    __m256i* target = reinterpret_cast<__m256i*>(p + 16 * i);
+    if constexpr (stream) {
+      _mm256_stream_si256(target, halves);
+    } else {
+      _mm256_storeu_si256(target, halves);
+    }
+  };
+  if (__builtin_expect(!finite && has_nan(x), 0)) {
+    for (int i = 0; i < 4; ++i) {
+      put(i, narrow_to_nearest(x[i]));
+    }
+  } else {
+    for (int i = 0; i < 4; ++i) {
+      put(i, narrow_numbers(x[i]));
+    }
+  }
 }
 
 /* round_to_bf16_stochastically, lane by lane. */
@@ -194,10 +226,47 @@ MU_MATH double total(const SquareSums& sums) {
   return fold_lanes(lanes);
 }
 
+/* The sums of add_run in square_sums.h. */
+struct RunSums {
+  __m256d low = _mm256_setzero_pd();
+  __m256d high = _mm256_setzero_pd();
+};
+
+/* Returns whether all eight were normal: then no element is a NaN or infinite. */
+MU_MATH bool add_run(RunSums& sums, const F32x16 (&x)[4]) {
+  const F32x16 squares = fused(x[3], x[3], fused(x[2], x[2], fused(x[1], x[1], x[0] * x[0])));
+  const __m256 folded = _mm256_add_ps(squares.low, squares.high);
+  const __m256 small = _mm256_cmp_ps(folded, _mm256_set1_ps(__FLT_MIN__), _CMP_NGE_UQ);
+  const __m256 great = _mm256_cmp_ps(folded, _mm256_set1_ps(__FLT_MAX__), _CMP_NLE_UQ);
+  if (__builtin_expect(_mm256_movemask_ps(_mm256_or_ps(small, great)) != 0, 0)) {
+    alignas(32) double lanes[kRunSums];
+    alignas(32) float elements[kRun];
+    _mm256_store_pd(lanes, sums.low);
+    _mm256_store_pd(lanes + 4, sums.high);
+    for (int i = 0; i < 4; ++i) {
+      store(elements + 16 * i, x[i]);
+    }
+    add_run_in_double(lanes, elements);
+    sums.low = _mm256_load_pd(lanes);
+    sums.high = _mm256_load_pd(lanes + 4);
+    return false;
+  }
+  sums.low = _mm256_add_pd(sums.low, _mm256_cvtps_pd(_mm256_castps256_ps128(folded)));
+  sums.high = _mm256_add_pd(sums.high, _mm256_cvtps_pd(_mm256_extractf128_ps(folded, 1)));
+  return true;
+}
+MU_MATH double total(const RunSums& sums) {
+  double lanes[kRunSums];
+  _mm256_storeu_pd(lanes, sums.low);
+  _mm256_storeu_pd(lanes + 4, sums.high);
+  return fold_lanes(lanes);
+}
+
 MU_MATH F32x16 load_codes(const int8_t* codes) {
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
-  return F32x16(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
-                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8))));
+  const auto eight = [](const int8_t* p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  };
+  return F32x16(eight(codes), eight(codes + 8));
 }
 /* Integers from -128 to 255 in 32-bit lanes, as bytes. */
 MU_MATH __m128i narrow_to_bytes(__m256i low, __m256i high) {

@@ -85,19 +85,42 @@ MU_MATH __m256i narrow_to_nearest(F32x16 x) {
   return narrow(x, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
 }
 
-MU_MATH __m512i narrow_pair(F32x16 low, F32x16 high) {
+/* Whether narrow_common gives what narrow_any gives; asked of four vectors at once. */
 #if defined(__AVX512BF16__)
-  /* The instruction takes subnormals for 0, which round_to_bf16 does not: only then the long way. */
+MU_MATH bool are_common(const F32x16 (&x)[4], bool) {
+  /* The instruction takes subnormals for 0, which round_to_bf16 does not. */
   constexpr int kSubnormal = 0x20;
-  const unsigned subnormal =
-      static_cast<unsigned>(_mm512_fpclass_ps_mask(low.v, kSubnormal) | _mm512_fpclass_ps_mask(high.v, kSubnormal));
-  if (__builtin_expect(subnormal == 0, 1)) {
-    const __m512bh both = _mm512_cvtne2ps_pbh(high.v, low.v);
-    __m512i bits;
-    __builtin_memcpy(&bits, &both, sizeof bits);
-    return bits;
-  }
+  const auto either = [](F32x16 a, F32x16 b) {
+    return _kor_mask16(_mm512_fpclass_ps_mask(a.v, kSubnormal), _mm512_fpclass_ps_mask(b.v, kSubnormal));
+  };
+  return _kortestz_mask16_u8(either(x[0], x[1]), either(x[2], x[3])) != 0;
+}
+MU_MATH __m512i narrow_common(F32x16 low, F32x16 high) {
+  const __m512bh both = _mm512_cvtne2ps_pbh(high.v, low.v);
+  __m512i bits;
+  __builtin_memcpy(&bits, &both, sizeof bits);
+  return bits;
+}
+#else
+MU_MATH bool are_common(const F32x16 (&x)[4], bool finite) {
+  return finite || _kortestz_mask16_u8(_mm512_cmp_ps_mask(x[0].v, x[1].v, _CMP_UNORD_Q),
+                                       _mm512_cmp_ps_mask(x[2].v, x[3].v, _CMP_UNORD_Q)) != 0;
+}
+MU_MATH __m512i narrow_common(F32x16 low, F32x16 high) {
+  const auto rounded = [](F32x16 x) {
+    const __m512i bits = _mm512_castps_si512(x.v);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    return _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  };
+  /* The odd 16-bit parts, 1, 3, ... 63, of the two. */
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i odd_parts = _mm512_add_epi32(_mm512_set1_epi32(0x00030001),
+                                             _mm512_mullo_epi32(lanes, _mm512_set1_epi32(0x00040004)));
+  return _mm512_permutex2var_epi16(rounded(low), odd_parts, rounded(high));
+}
 #endif
+
+MU_MATH __m512i narrow_any(F32x16 low, F32x16 high) {
   return _mm512_inserti64x4(_mm512_castsi256_si512(narrow_to_nearest(low)), narrow_to_nearest(high), 1);
 }
 
@@ -127,19 +150,28 @@ MU_MATH void store_first(bf16* p, F32x16 x, int64_t count) {
   _mm256_mask_storeu_epi16(p, first_lanes(count), narrow_to_nearest(x));
 }
 
-MU_MATH void store_pair(float* p, F32x16 low, F32x16 high) {
-  store(p, low);
-  store(p + 16, high);
+template <bool stream>
+MU_MATH void store_quad(float* p, const F32x16 (&x)[4], bool) {
+  for (int i = 0; i < 4; ++i) {
+    if constexpr (stream) {
+      _mm512_stream_ps(p + 16 * i, x[i].v);
+    } else {
+      store(p + 16 * i, x[i]);
+    }
+  }
 }
-MU_MATH void store_pair(bf16* p, F32x16 low, F32x16 high) {
-  _mm512_storeu_si512(p, narrow_pair(low, high));
-}
-MU_MATH void stream_pair(float* p, F32x16 low, F32x16 high) {
-  _mm512_stream_ps(p, low.v);
-  _mm512_stream_ps(p + 16, high.v);
-}
-MU_MATH void stream_pair(bf16* p, F32x16 low, F32x16 high) {
-  _mm512_stream_si512(reinterpret_cast<__m512i*>(p), narrow_pair(low, high));
+template <bool stream>
+MU_MATH void store_quad(bf16* p, const F32x16 (&x)[4], bool finite) {
+  const bool common = __builtin_expect(are_common(x, finite), 1);
+  const __m512i low = common ? narrow_common(x[0], x[1]) : narrow_any(x[0], x[1]);
+  const __m512i high = common ? narrow_common(x[2], x[3]) : narrow_any(x[2], x[3]);
+  if constexpr (stream) {
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(p), low);
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(p + 32), high);
+  } else {
+    _mm512_storeu_si512(p, low);
+    _mm512_storeu_si512(p + 32, high);
+  }
 }
 
 /* round_to_bf16_stochastically, lane by lane. */
@@ -183,6 +215,36 @@ MU_MATH double total(const SquareSums& sums) {
   for (int i = 0; i < 4; ++i) {
     _mm512_storeu_pd(lanes + 8 * i, sums.v[i]);
   }
+  return fold_lanes(lanes);
+}
+
+/* The sums of add_run in square_sums.h. */
+struct RunSums {
+  __m512d v = _mm512_setzero_pd();
+};
+
+/* Returns whether all eight were normal: then no element is a NaN or infinite. */
+MU_MATH bool add_run(RunSums& sums, const F32x16 (&x)[4]) {
+  const F32x16 squares = fused(x[3], x[3], fused(x[2], x[2], fused(x[1], x[1], x[0] * x[0])));
+  const __m256 folded = _mm256_add_ps(_mm512_castps512_ps256(squares.v), _mm512_extractf32x8_ps(squares.v, 1));
+  constexpr int kNotNormal = 0x80 | 0x20 | 0x10 | 0x08 | 0x04 | 0x02 | 0x01; /* all but "negative" */
+  if (__builtin_expect(_mm256_fpclass_ps_mask(folded, kNotNormal) != 0, 0)) {
+    alignas(64) double lanes[kRunSums];
+    alignas(64) float elements[kRun];
+    _mm512_store_pd(lanes, sums.v);
+    for (int i = 0; i < 4; ++i) {
+      _mm512_store_ps(elements + 16 * i, x[i].v);
+    }
+    add_run_in_double(lanes, elements);
+    sums.v = _mm512_load_pd(lanes);
+    return false;
+  }
+  sums.v = _mm512_add_pd(sums.v, _mm512_cvtps_pd(folded));
+  return true;
+}
+MU_MATH double total(const RunSums& sums) {
+  double lanes[kRunSums];
+  _mm512_storeu_pd(lanes, sums.v);
   return fold_lanes(lanes);
 }
 
