@@ -42,7 +42,13 @@ public final class PanelProduct {
     private float w2 = 1;
 
     private PanelProduct(
-            MemorySegment place, MemorySegment a, MemorySegment b, long rows, long cols, long depth, boolean symmetric) {
+            MemorySegment place,
+            MemorySegment a,
+            MemorySegment b,
+            long rows,
+            long cols,
+            long depth,
+            boolean symmetric) {
         Segments.requireWritable("the record of a product of panels", place, ElementType.F64, bytes() / Double.BYTES);
         this.record = place.asSlice(0, mu_panel_product.sizeof());
         this.rows = rows;

@@ -43,9 +43,10 @@ public record Orthogonalization(String nsSchedule, Norm nsNorm) {
     /** The iteration. */
     NewtonSchulz newtonSchulz() {
         NewtonSchulz library = NewtonSchulz.fourSteps();
-        NewtonSchulz chosen = nsSchedule.equals(AUTO) || nsSchedule.equals(library.schedule().name())
-                ? library
-                : NewtonSchulz.defaults().schedule(CoefficientSchedule.named(nsSchedule));
+        NewtonSchulz chosen =
+                nsSchedule.equals(AUTO) || nsSchedule.equals(library.schedule().name())
+                        ? library
+                        : NewtonSchulz.defaults().schedule(CoefficientSchedule.named(nsSchedule));
         return switch (nsNorm) {
             case AUTO -> chosen;
             case FROBENIUS -> chosen.norm(NormConvention.ADD_EPSILON);

@@ -131,7 +131,6 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
         return Math.addExact(bytes, ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
-
     /**
      * Prepares an iteration, with the symmetric products that {@value SquareProducts#PROPERTY} names.
      *

@@ -225,8 +225,9 @@ public record CoefficientSchedule(String name, List<Coefficients> steps, double 
         if (!stepsOrDegrees.contains("-")) {
             return minimax(Integer.parseInt(stepsOrDegrees), lower);
         }
-        int[] degrees =
-                Arrays.stream(stepsOrDegrees.split("-", -1)).mapToInt(Integer::parseInt).toArray();
+        int[] degrees = Arrays.stream(stepsOrDegrees.split("-", -1))
+                .mapToInt(Integer::parseInt)
+                .toArray();
         return minimax(lower, 1.01, degrees);
     }
 

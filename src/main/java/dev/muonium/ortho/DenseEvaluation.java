@@ -49,8 +49,7 @@ final class DenseEvaluation extends Evaluation<Matrix> {
     }
 
     private Matrix take(long rows, long cols) {
-        Matrix matrix = new Matrix(
-                workspace.asSlice(used, rows * cols * Float.BYTES), ElementType.F32, rows, cols);
+        Matrix matrix = new Matrix(workspace.asSlice(used, rows * cols * Float.BYTES), ElementType.F32, rows, cols);
         used += bytes(rows, cols);
         return matrix;
     }
@@ -95,13 +94,36 @@ final class DenseEvaluation extends Evaluation<Matrix> {
 
     @Override
     void nonic(
-            Coefficients of, Matrix a, Matrix p, Matrix s, Matrix w, boolean withIdentity, boolean upper, boolean isFirst) {
+            Coefficients of,
+            Matrix a,
+            Matrix p,
+            Matrix s,
+            Matrix w,
+            boolean withIdentity,
+            boolean upper,
+            boolean isFirst) {
         add(ProductStage.square(device, a, false, a, false, s, upper));
         mirror(s, upper);
-        add(new CombinationStage(device.kernels(), k -> of.ofScaled(k).c(), k -> of.ofScaled(k).d(), a,
-                k -> of.ofScaled(k).e(), s, w), isFirst);
-        add(new CombinationStage(device.kernels(), k -> withIdentity ? of.ofScaled(k).a() : 0,
-                k -> of.ofScaled(k).b(), a, k -> 0, a, p), isFirst);
+        add(
+                new CombinationStage(
+                        device.kernels(),
+                        k -> of.ofScaled(k).c(),
+                        k -> of.ofScaled(k).d(),
+                        a,
+                        k -> of.ofScaled(k).e(),
+                        s,
+                        w),
+                isFirst);
+        add(
+                new CombinationStage(
+                        device.kernels(),
+                        k -> withIdentity ? of.ofScaled(k).a() : 0,
+                        k -> of.ofScaled(k).b(),
+                        a,
+                        k -> 0,
+                        a,
+                        p),
+                isFirst);
         add(ProductStage.addedSquare(device, s, w, p, upper));
         mirror(p, upper);
     }

@@ -120,9 +120,8 @@ public final class Iteration {
                 ? new PanelEvaluation(spec, device.kernels(), rows, cols, way, workspace)
                 : new DenseEvaluation(spec, device, rows, cols, way, workspace);
         // It takes turns with this one in the same workspace, and needs less of it.
-        Iteration fallback = way instanceof Way.Gram
-                ? bind(spec, device, precision, Way.symmetric(), rows, cols, workspace)
-                : null;
+        Iteration fallback =
+                way instanceof Way.Gram ? bind(spec, device, precision, Way.symmetric(), rows, cols, workspace) : null;
         return new Iteration(way, precision, rows, cols, evaluation, fallback);
     }
 

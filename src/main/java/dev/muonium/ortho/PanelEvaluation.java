@@ -130,12 +130,7 @@ final class PanelEvaluation extends Evaluation<MemorySegment> {
 
     @Override
     void quintic(
-            Coefficients of,
-            MemorySegment a,
-            MemorySegment p,
-            boolean withIdentity,
-            boolean upper,
-            boolean isFirst) {
+            Coefficients of, MemorySegment a, MemorySegment p, boolean withIdentity, boolean upper, boolean isFirst) {
         PanelProduct product = product(a, a, n, a, p, upper);
         add(new PanelStage(kernels, product, upper, of, k -> product.coefficients(k.a(), k.b(), k.c())), isFirst);
     }
@@ -155,7 +150,9 @@ final class PanelEvaluation extends Evaluation<MemorySegment> {
         square.coefficients(0, 0, 1);
         if (upper) {
             square.second(w);
-            add(new PanelStage(kernels, square, true, of, k -> square.secondCoefficients(k.c(), k.d(), k.e())), isFirst);
+            add(
+                    new PanelStage(kernels, square, true, of, k -> square.secondCoefficients(k.c(), k.d(), k.e())),
+                    isFirst);
         } else {
             add(new PanelStage(kernels, square, false));
             PanelProduct factor = product(a, a, n, a, w, false);
@@ -176,12 +173,7 @@ final class PanelEvaluation extends Evaluation<MemorySegment> {
     }
 
     private PanelProduct product(
-            MemorySegment a,
-            MemorySegment b,
-            long depth,
-            @Nullable MemorySegment d,
-            MemorySegment c,
-            boolean upper) {
+            MemorySegment a, MemorySegment b, long depth, @Nullable MemorySegment d, MemorySegment c, boolean upper) {
         return upper
                 ? PanelProduct.symmetric(nextRecord(), a, b, n, depth, d, c)
                 : PanelProduct.full(nextRecord(), a, b, n, depth, d, c);

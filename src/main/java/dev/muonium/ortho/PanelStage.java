@@ -26,7 +26,11 @@ final class PanelStage implements Stage, Normalized {
 
     /** @param set gives the product its part of the coefficients, which are those of {@code s·σ} once the norm is known */
     PanelStage(
-            Kernels kernels, PanelProduct product, boolean upper, Coefficients coefficients, Consumer<Coefficients> set) {
+            Kernels kernels,
+            PanelProduct product,
+            boolean upper,
+            Coefficients coefficients,
+            Consumer<Coefficients> set) {
         this.kernels = kernels;
         this.product = product;
         this.down = Math.toIntExact((product.rows() + SIDE - 1) / SIDE);

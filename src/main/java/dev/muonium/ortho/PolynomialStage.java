@@ -24,13 +24,7 @@ final class PolynomialStage implements Stage, Normalized {
      * @param withIdentity whether P has the term {@code a·I}
      * @param upper whether only the upper triangle (by panels) is computed
      */
-    PolynomialStage(
-            Device device,
-            Coefficients coefficients,
-            Matrix a,
-            Matrix p,
-            boolean withIdentity,
-            boolean upper) {
+    PolynomialStage(Device device, Coefficients coefficients, Matrix a, Matrix p, boolean withIdentity, boolean upper) {
         this.kernels = device.kernels();
         this.coefficients = coefficients;
         this.square = ProductStage.square(device, a, false, a, false, p, upper);

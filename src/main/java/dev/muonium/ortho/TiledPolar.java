@@ -90,8 +90,8 @@ final class TiledPolar implements PolarEngine {
     }
 
     private double sumOfSquares(MemorySegment matrix) {
-        forRows((begin, end, task) -> partial[task] =
-                device.kernels().sumSquares(matrix, iteration.precision(), begin * cols, end * cols));
+        forRows((begin, end, task) ->
+                partial[task] = device.kernels().sumSquares(matrix, iteration.precision(), begin * cols, end * cols));
         return sum();
     }
 

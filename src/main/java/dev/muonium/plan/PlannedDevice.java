@@ -22,7 +22,11 @@ public record PlannedDevice(String name, boolean cuda, int workers, ElementType 
         boolean cuda = device instanceof CudaDevice;
         ElementType iterates = device.isFast(ElementType.BF16) ? ElementType.BF16 : ElementType.F32;
         return new PlannedDevice(
-                device.describe(), cuda, cuda ? 1 : device.workers().count(), iterates, device.fp8().available());
+                device.describe(),
+                cuda,
+                cuda ? 1 : device.workers().count(),
+                iterates,
+                device.fp8().available());
     }
 
     /** A CPU, or a GPU that is older than FP8 products. */

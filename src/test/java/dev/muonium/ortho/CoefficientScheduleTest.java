@@ -10,8 +10,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
-import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class CoefficientScheduleTest {
     /** Where singular values in [lo, 1] end; known figures of these schedules, which a wrong digit would change. */
@@ -79,8 +79,20 @@ class CoefficientScheduleTest {
     /** Its error at the ends and at both extrema is the same, which only the best polynomial's is (Chebyshev). */
     @ParameterizedTest
     @CsvSource({
-        "5, 1e-6", "5, 1e-3", "5, 0.002", "5, 0.05", "5, 0.5", "5, 0.98", "3, 0.01", "3, 0.9", "7, 1e-3", "7, 0.3", "9, 1e-3",
-        "9, 0.002", "9, 0.05", "9, 0.3"
+        "5, 1e-6",
+        "5, 1e-3",
+        "5, 0.002",
+        "5, 0.05",
+        "5, 0.5",
+        "5, 0.98",
+        "3, 0.01",
+        "3, 0.9",
+        "7, 1e-3",
+        "7, 0.3",
+        "9, 1e-3",
+        "9, 0.002",
+        "9, 0.05",
+        "9, 0.3"
     })
     void theMinimaxPolynomialEquioscillates(int degree, double low) {
         double high = 1.3;

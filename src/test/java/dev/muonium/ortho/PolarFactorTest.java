@@ -1,12 +1,12 @@
 package dev.muonium.ortho;
 
-import dev.muonium.memory.Tensor;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.muonium.device.Device;
 import dev.muonium.memory.Bf16;
 import dev.muonium.memory.ElementType;
+import dev.muonium.memory.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
