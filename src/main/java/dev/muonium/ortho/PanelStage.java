@@ -21,7 +21,7 @@ final class PanelStage implements Stage, Normalized {
 
     /** @param upper whether the tasks below the diagonal are left out */
     PanelStage(Kernels kernels, PanelProduct product, boolean upper) {
-        this(kernels, product, upper, NONE, unused -> {});
+        this(kernels, product, upper, NONE, _ -> {});
     }
 
     /** @param set gives the product its part of the coefficients, which are those of {@code s·σ} once the norm is known */
