@@ -145,14 +145,14 @@ final class Scaling {
 
     private ScalingRow row(String label, MatrixSet set, long parameters, int count, int steps, Quartiles millis) {
         NewtonSchulz policy = Muon.defaults().newtonSchulz();
-        int polynomials = policy.schedule().steps().size();
+        int kellers = NewtonSchulz.defaults().schedule().steps().size();
         double plain = 0;
         double done = 0;
         for (Shape shape : set.shapes()) {
             long m = shape.extent(0);
             long n = shape.extent(1);
-            plain += set.layers() * Work.plainNewtonSchulzFlops(polynomials, m, n);
-            done += set.layers() * Work.newtonSchulzFlops(policy.wayFor(m, n, precision()), polynomials, m, n);
+            plain += set.layers() * Work.plainNewtonSchulzFlops(kellers, m, n);
+            done += set.layers() * Work.newtonSchulzFlops(policy.wayFor(m, n, precision()), policy.schedule(), m, n);
         }
         // g 4, codes and scales of m 2 · 1.03, w 2 · 4.
         double bytes = parameters * (4 + 2 * (1 + 4.0 / 128) + 8);

@@ -1,5 +1,6 @@
 package dev.muonium.jmh;
 
+import dev.muonium.ortho.CoefficientSchedule;
 import dev.muonium.ortho.Way;
 
 /**
@@ -28,23 +29,25 @@ record Work(long parameters, double bytes, double flops, long stateBytes) {
     }
 
     /**
-     * Those of a way. A product that is known to be symmetric counts half; sums of matrices, which are of lower order, do not count.
+     * Those of a way. Polynomials of a degree above 5 have one product of n × n more. A product that is known to be symmetric counts half; sums of matrices, which are of lower order, do not count.
      *
      * @throws IllegalArgumentException for a way that this does not know
      */
-    static double newtonSchulzFlops(Way way, int steps, long rows, long cols) {
+    static double newtonSchulzFlops(Way way, CoefficientSchedule schedule, long rows, long cols) {
+        int steps = schedule.steps().size();
+        long higher = schedule.steps().stream().filter(step -> !step.isQuintic()).count();
         double n = Math.min(rows, cols);
         double m = Math.max(rows, cols);
         double gram = n * n * m;
         double square = n * n * n;
         double apply = 2 * n * n * m;
         return switch (way) {
-            case Way.Plain plain -> plainNewtonSchulzFlops(steps, rows, cols);
-            case Way.Symmetric symmetric -> steps * (gram + square + apply);
+            case Way.Plain plain -> plainNewtonSchulzFlops(steps, rows, cols) + 2 * higher * square;
+            case Way.Symmetric symmetric -> steps * (gram + square + apply) + higher * square;
             case Way.Gram restarted -> {
-                int segments = Math.ceilDiv(steps, restarted.restartAfter());
+                int segments = 1 + Math.ceilDiv(Math.max(0, steps - restarted.first()), restarted.then());
                 // Within a segment every step has its square; all but one also multiply Q, and R from both sides.
-                yield segments * (gram + apply) + square * (steps + 3 * (steps - segments));
+                yield segments * (gram + apply) + square * (steps + higher + 3 * (steps - segments));
             }
         };
     }

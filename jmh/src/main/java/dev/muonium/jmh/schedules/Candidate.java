@@ -28,6 +28,9 @@ record Candidate(CoefficientSchedule schedule, NormConvention norm, boolean equi
                 frobenius(CoefficientSchedule.polarExpress(4)),
                 frobenius(CoefficientSchedule.polarExpress(3)),
                 frobenius(CoefficientSchedule.minimax(4, 0.002)),
+                gram(CoefficientSchedule.fourSteps()),
+                gram(CoefficientSchedule.minimax(0.0014, 1.01, 5, 5, 5, 9)),
+                gram(CoefficientSchedule.minimax(0.0014, 1.01, 5, 5, 5, 7)),
                 gram(CoefficientSchedule.keller(4)),
                 gram(CoefficientSchedule.polarExpress(4)),
                 gram(CoefficientSchedule.minimax(5, 0.001)),
@@ -83,8 +86,9 @@ record Candidate(CoefficientSchedule schedule, NormConvention norm, boolean equi
      */
     double work(double ratio) {
         int steps = schedule.steps().size();
-        double symmetric = steps * (3 * ratio + 1);
-        double gram = 0;
+        long higher = schedule.steps().stream().filter(step -> !step.isQuintic()).count();
+        double symmetric = steps * (3 * ratio + 1) + higher;
+        double gram = higher;
         for (int left = steps; left > 0; left -= 2) {
             gram += 3 * ratio + (left == 1 ? 1 : 5);
         }
