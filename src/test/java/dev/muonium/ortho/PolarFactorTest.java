@@ -3,6 +3,7 @@ package dev.muonium.ortho;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.muonium.Golden;
 import dev.muonium.device.Device;
 import dev.muonium.memory.Bf16;
 import dev.muonium.memory.ElementType;
@@ -10,8 +11,11 @@ import dev.muonium.memory.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Polar factors on a CPU, by tasks. */
 @Tag("tier")
@@ -123,6 +127,42 @@ class PolarFactorTest extends CpuPolarFactorContract {
                 Tensor in = f32(gaussian(u.length, 3))) {
             polar.apply(in.segment(), ElementType.F32, in.segment(), ElementType.F32);
             assertEquals(0, polar.fallbacks());
+        }
+    }
+
+    /**
+     * The default of Muon on inputs of every sort. Where U has directions in which there is next to nothing, bf16 fills them with rounding
+     * noise that the steps then grow by a factor of about 600: the result is as far off there as an input in INT8 puts it.
+     */
+    @ParameterizedTest
+    @MethodSource("goldenInputs")
+    void theFourStepsStayWithTheReference(String file, String input) {
+        try (Golden golden = Golden.open(file)) {
+            int rows = (int) golden.number("rows");
+            int cols = (int) golden.number("cols");
+            double bound = Set.of("decay_1e-6", "rank_half").contains(input) ? 0.5 : input.equals("tiny") ? 0.02 : 0.25;
+            assertFourSteps(golden.floats(input + ".input"), rows, cols, bound);
+        }
+    }
+
+    @Test
+    void theFourStepsStayWithTheReferenceOnASpike() {
+        assertFourSteps(nearlyOfRankOne(64, 64), 64, 64, 0.55);
+        assertFourSteps(nearlyOfRankOne(192, 48), 192, 48, 0.55);
+        assertFourSteps(nearlyOfRankOne(60, 200), 60, 200, 0.55);
+    }
+
+    private void assertFourSteps(float[] u, int rows, int cols, double bound) {
+        NewtonSchulz fp32 = NewtonSchulz.fourSteps().precision(ElementType.F32);
+        double[] reference = ReferenceNewtonSchulz.apply(fp32, widen(u), rows, cols);
+        assertWithin(5e-5, apply(device, fp32.way(Way.plain()), u, rows, cols), reference, "plain");
+        assertWithin(5e-5, apply(device, fp32.way(Way.symmetric()), u, rows, cols), reference, "symmetric");
+        assertWithin(2e-3, apply(device, fp32.way(Way.gram(3)), u, rows, cols), reference, "gram/3");
+        if (device.isFast(ElementType.BF16)) {
+            NewtonSchulz bf16 = NewtonSchulz.fourSteps().precision(ElementType.BF16);
+            assertWithin(bound, apply(device, bf16.way(Way.plain()), u, rows, cols), reference, "bf16 plain");
+            assertWithin(bound, apply(device, bf16.way(Way.symmetric()), u, rows, cols), reference, "bf16 symmetric");
+            assertWithin(bound, apply(device, bf16.way(Way.gram()), u, rows, cols), reference, "bf16 gram/2");
         }
     }
 }

@@ -35,7 +35,8 @@ record Work(long parameters, double bytes, double flops, long stateBytes) {
      */
     static double newtonSchulzFlops(Way way, CoefficientSchedule schedule, long rows, long cols) {
         int steps = schedule.steps().size();
-        long higher = schedule.steps().stream().filter(step -> !step.isQuintic()).count();
+        long higher =
+                schedule.steps().stream().filter(step -> !step.isQuintic()).count();
         double n = Math.min(rows, cols);
         double m = Math.max(rows, cols);
         double gram = n * n * m;

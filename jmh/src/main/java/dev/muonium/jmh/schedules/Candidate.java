@@ -86,7 +86,8 @@ record Candidate(CoefficientSchedule schedule, NormConvention norm, boolean equi
      */
     double work(double ratio) {
         int steps = schedule.steps().size();
-        long higher = schedule.steps().stream().filter(step -> !step.isQuintic()).count();
+        long higher =
+                schedule.steps().stream().filter(step -> !step.isQuintic()).count();
         double symmetric = steps * (3 * ratio + 1) + higher;
         double gram = higher;
         for (int left = steps; left > 0; left -= 2) {
