@@ -10,8 +10,8 @@ import java.util.Map;
  * open: the ledger's peak and what no ledger sees. Of {@code ./muonium}'s JVM; another one, with other limits of heap and compiler, has more.
  *
  * <p>Tensors are written to when they are made, so all that the ledger counts is resident. The rest was measured by mappings
- * ({@code /proc/self/smaps}) and by the JVM's own accounts, for the small presets. It grows a little with the model, which is not planned: 36 to 45 MiB
- * for {@code tiny}, 52 to 59 MiB for {@code test-8bit}, 85 MiB for {@code d20-e3-full}, both with the tokenizer's tables.
+ * ({@code /proc/self/smaps}) and by the JVM's own accounts, for the small presets. It grows a little with the model, which is not planned: 31 to 41 MiB
+ * for {@code tiny}, 47 to 54 MiB for {@code test-8bit}, 85 MiB for {@code d20-e3-full}, both with the tokenizer's tables.
  *
  * @param items bytes by what they are, in the order to show them
  */
@@ -30,8 +30,8 @@ public record ProcessPlan(Map<String, Long> items) {
     /** Pages of oneDNN's library that its products read. */
     private static final long ONEDNN = 9 * MIB / 2;
 
-    /** Classes, symbols, oneDNN's kernels and descriptions, and freed memory that malloc keeps: not told apart. From run to run between 12 and 22 MiB. */
-    private static final long REST = 16 * MIB;
+    /** Classes, symbols, oneDNN's kernels and descriptions, and freed memory that malloc keeps: not told apart. From run to run between 7 and 17 MiB. */
+    private static final long REST = 23 * MIB / 2;
 
     /** Copies the map. */
     public ProcessPlan {
