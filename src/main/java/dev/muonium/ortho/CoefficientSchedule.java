@@ -184,9 +184,14 @@ public record CoefficientSchedule(String name, List<Coefficients> steps, double 
      * updates of a GPT in training it is nearer to the polar factor than {@link #keller()}, and takes less work.
      */
     public static CoefficientSchedule fourSteps() {
-        double[] safety = {1.01, 1.01, 1.08, 1.01};
-        return new CoefficientSchedule(
-                "four-steps", minimax(0.0014, safety, 5, 5, 5, 9).steps(), 1);
+        return FourSteps.SCHEDULE;
+    }
+
+    /** Computed when it is first asked for, and once: a group of Muon is made more often than that. */
+    private static final class FourSteps {
+        private static final double[] SAFETY = {1.01, 1.01, 1.08, 1.01};
+        static final CoefficientSchedule SCHEDULE = new CoefficientSchedule(
+                "four-steps", minimax(0.0014, SAFETY, 5, 5, 5, 9).steps(), 1);
     }
 
     private static int requireSteps(int steps) {
