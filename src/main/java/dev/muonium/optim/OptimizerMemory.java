@@ -90,7 +90,8 @@ public final class OptimizerMemory {
     private static BatchPlan.Item<Matrices> matrix(Muon muon, Shape shape, ElementType iterates) {
         return new BatchPlan.Item<>(
                 new Matrices(muon, shape),
-                BatchedNewtonSchulz.workspaceBytes(muon.newtonSchulz(), iterates, shape.extent(0), shape.extent(1)));
+                BatchedNewtonSchulz.workspaceBytes(
+                        muon.newtonSchulz().unguarded(), iterates, shape.extent(0), shape.extent(1)));
     }
 
     private static List<StateLoads.Arrays> arrays(BatchPlan.Batch<?> batch, List<Planned> all) {

@@ -82,6 +82,19 @@ public record NewtonSchulz(
         return new NewtonSchulz(schedule, norm, epsilon, precision, newWay);
     }
 
+    /**
+     * What is evaluated for many matrices at a time, as on a GPU, where a result is not looked at: this, but Keller's five steps in the place of
+     * what normalizes by the Gram matrix. Such schedules begin with larger singular values, and a single Gram iteration that goes wrong in bf16
+     * would spoil the weights.
+     */
+    public NewtonSchulz unguarded() {
+        return norm == NormConvention.GRAM ? defaults().epsilon(epsilon).withEvaluation(precision, way) : this;
+    }
+
+    private NewtonSchulz withEvaluation(@Nullable ElementType newPrecision, @Nullable Way newWay) {
+        return new NewtonSchulz(schedule, norm, epsilon, newPrecision, newWay);
+    }
+
     /** The type of the iterates on a device. */
     public ElementType precisionOn(Device device) {
         if (precision != null) {

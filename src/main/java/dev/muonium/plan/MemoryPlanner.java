@@ -170,8 +170,8 @@ public final class MemoryPlanner {
         for (Map.Entry<Shape, Integer> entry : counts.entrySet()) {
             Shape shape = entry.getKey();
             ElementType iterates = device.iterates();
-            long one =
-                    BatchedNewtonSchulz.workspaceBytes(muon.newtonSchulz(), iterates, shape.extent(0), shape.extent(1));
+            long one = BatchedNewtonSchulz.workspaceBytes(
+                    muon.newtonSchulz().unguarded(), iterates, shape.extent(0), shape.extent(1));
             long fitting = Math.clamp(Optimizer.Builder.DEFAULT_WORKSPACE_CAP / one, 1, entry.getValue());
             long batches = (entry.getValue() + fitting - 1) / fitting;
             most = Math.max(most, one * ((entry.getValue() + batches - 1) / batches));
