@@ -36,7 +36,7 @@ public final class CudaDevice extends Device {
     private final Deque<Runnable> parts = new ArrayDeque<>();
     private final Set<CudaGraph> graphs = Collections.newSetFromMap(new ConcurrentHashMap<>());
     private final Ledger ledger = new Ledger();
-    private final Ledger.Entry backendBytes = ledger.enter(Purpose.WORKSPACE, 0);
+    private final Ledger.Entry backendBytes = ledger.enter(Purpose.WORKSPACE, "what the CUDA backend holds", 0);
     private final CudaStream stream;
     private final CudaMemory memory;
     private final CudaContext context;

@@ -4,6 +4,8 @@ import dev.muonium.bindings.mu.mu_step;
 import dev.muonium.device.BatchKernels;
 import dev.muonium.device.Device;
 import dev.muonium.device.Recording;
+import dev.muonium.events.Events;
+import dev.muonium.events.OrthogonalizationEvent;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -61,7 +63,11 @@ final class BatchedStep implements StepPlan {
 
     /** Matrices that are updated together. */
     private record MuonBatch(
-            MatrixKind kind, List<Launch<MuonSlot>> launches, long chunksPerMatrix, BatchedNewtonSchulz iteration) {}
+            MatrixKind kind,
+            int matrices,
+            List<Launch<MuonSlot>> launches,
+            long chunksPerMatrix,
+            BatchedNewtonSchulz iteration) {}
 
     /** Arrays of AdamW that are updated together. */
     private record AdamWBatch(ArrayKind kind, List<Launch<AdamWSlot>> launches) {}
@@ -212,7 +218,7 @@ final class BatchedStep implements StepPlan {
                 firstChunk += chunk;
             }
             muon.add(new MuonBatch(
-                    kind, List.copyOf(launches), StepRecords.chunks(kind.rows() * kind.cols()), iteration));
+                    kind, members.size(), List.copyOf(launches), StepRecords.chunks(kind.rows() * kind.cols()), iteration));
         }
         return own;
     }
@@ -369,7 +375,29 @@ final class BatchedStep implements StepPlan {
             // Not a gradient's fault; refuses with the sentence.
             Ranges.requireFactor(SCALE_AFTER_CLIPPING, mu_step.scale(decided));
         }
+        commitEvents(nonFinite < 0);
         return new Decision(norm, clip, Math.toIntExact(nonFinite));
+    }
+
+    /** Of what a recorder wants to know but a graph does not time. */
+    private void commitEvents(boolean taken) {
+        for (int i = 0; taken && i < muon.size(); i++) {
+            OrthogonalizationEvent event = Events.orthogonalization();
+            if (event == null) {
+                break;
+            }
+            MuonBatch batch = muon.get(i);
+            StepEvents.commit(
+                    event,
+                    batch.launches().getFirst().slots().getFirst(),
+                    batch.matrices(),
+                    batch.iteration().way(),
+                    batch.iteration().precision(),
+                    false);
+        }
+        if (ring != null) {
+            ring.commitEvents();
+        }
     }
 
     /**

@@ -3,6 +3,8 @@ package dev.muonium.optim;
 import dev.muonium.device.Device;
 import dev.muonium.device.Kernels;
 import dev.muonium.device.Task;
+import dev.muonium.events.Events;
+import dev.muonium.events.OrthogonalizationEvent;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -163,6 +165,7 @@ final class MuonPass implements AutoCloseable {
         fallenBack = false;
         device.workers().run(matrix.partial.length, momentumTask);
         stateUsed(matrix, index + 1 < shared.length ? shared[index + 1] : laned.length > 0 ? laned[0] : null);
+        OrthogonalizationEvent event = Events.orthogonalization();
         runStages(iteration, matrix.norm());
         if (iteration.hasFallback()) {
             device.workers().run(matrix.partial.length, sumTask);
@@ -170,6 +173,9 @@ final class MuonPass implements AutoCloseable {
                 fallenBack = true;
                 runStages(sharedIteration(), refill(matrix, sharedIteration()));
             }
+        }
+        if (event != null) {
+            StepEvents.commit(event, matrix.slot, 1, iteration.way(), iteration.precision(), fallenBack);
         }
         device.workers().run(rowTasks(matrix.slot), updateTask);
     }
@@ -230,12 +236,17 @@ final class MuonPass implements AutoCloseable {
                 momentum(matrix, lane, chunk);
             }
             stateUsed(matrix, i + lanes < laned.length ? laned[i + lanes] : null);
+            OrthogonalizationEvent event = Events.orthogonalization();
             iteration.begin(matrix.norm());
             iteration.run(worker);
             if (iteration.hasFallback() && iteration.isWrong(sumOfSquares(iteration, 0, matrix.slot.elements()))) {
                 iteration = iteration.fallback();
                 iteration.begin(refill(matrix, iteration));
                 iteration.run(worker);
+            }
+            if (event != null) {
+                Iteration first = matrix.iterations[lane];
+                StepEvents.commit(event, matrix.slot, 1, first.way(), first.precision(), iteration != first);
             }
             update(matrix, iteration, 0, matrix.slot.rows);
         }

@@ -3,6 +3,8 @@ package dev.muonium.optim;
 import dev.muonium.NonFiniteGradientException;
 import dev.muonium.device.CudaDevice;
 import dev.muonium.device.Device;
+import dev.muonium.events.Events;
+import dev.muonium.events.StepEvent;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
 import java.util.ArrayList;
@@ -334,6 +336,7 @@ public final class Optimizer implements AutoCloseable {
         Ranges.requireFactor("the gradient scale", gradientScale);
         acquire();
         try {
+            StepEvent event = Events.step();
             StepPlan current = plan();
             double factor = schedule.factor(steps);
             List<Slot> active = current.slots();
@@ -345,14 +348,23 @@ public final class Optimizer implements AutoCloseable {
             }
             Decision decision = current.run(gradientScale, clipNorm, seed);
             if (decision.nonFinite() >= 0) {
-                return refuse(active.get(decision.nonFinite()).parameter.name());
+                String culprit = active.get(decision.nonFinite()).parameter.name();
+                if (event != null) {
+                    StepEvents.commit(event, leftOut(culprit), active.size());
+                }
+                return refuse(culprit);
             }
             for (int i = 0; i < active.size(); i++) {
                 active.get(i).stepTaken();
             }
             steps++;
             fallbacks += decision.fallbacks();
-            return new StepReport(steps, true, decision.norm(), decision.clip(), null, decision.fallbacks());
+            StepReport report =
+                    new StepReport(steps, true, decision.norm(), decision.clip(), null, decision.fallbacks());
+            if (event != null) {
+                StepEvents.commit(event, report, active.size());
+            }
+            return report;
         } finally {
             release();
         }
@@ -363,6 +375,10 @@ public final class Optimizer implements AutoCloseable {
             throw new NonFiniteGradientException(parameter);
         }
         LOG.warn("the step after step {} was left out: the gradient of parameter '{}' is not finite", steps, parameter);
+        return leftOut(parameter);
+    }
+
+    private StepReport leftOut(String parameter) {
         return new StepReport(steps, false, Double.NaN, 1, parameter, 0);
     }
 
