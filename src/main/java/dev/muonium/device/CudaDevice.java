@@ -5,6 +5,7 @@ import dev.muonium.bindings.cudart.CudaRuntime;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Ledger;
+import dev.muonium.memory.MemoryReport;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
@@ -221,6 +222,11 @@ public final class CudaDevice extends Device {
     @Override
     public BatchKernels batchKernels() {
         return batchKernels;
+    }
+
+    @Override
+    public MemoryReport memoryReport() {
+        return memory.report();
     }
 
     @Override
