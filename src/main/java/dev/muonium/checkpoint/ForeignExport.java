@@ -48,7 +48,7 @@ final class ForeignExport {
                 }
                 if (isAdamW(parameter)) {
                     MemorySegment step = arena.allocate(FLOAT);
-                    step.set(FLOAT, 0, steps(parameter));
+                    step.set(FLOAT, 0, (float) steps(parameter)); // as torch counts
                     tensors.add(ready(parameter, "step", StoredType.F32, List.of(), step));
                 }
             }
