@@ -68,7 +68,7 @@ public final class ForeignState {
     /**
      * The same for parameters whose counts differ, as those of frozen ones do, or that have none.
      *
-     * @param steps the steps that the run has taken, which the learning-rate schedule goes by; each parameter keeps its own {@code step}, which must not be greater
+     * @param steps the steps that the run has taken, which the learning-rate schedule goes by; each parameter keeps the count of its file, which must not be greater
      */
     public void load(long steps, Path... files) {
         if (steps < 0) {

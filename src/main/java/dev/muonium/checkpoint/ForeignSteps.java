@@ -10,6 +10,9 @@ import java.util.OptionalLong;
 
 /** How many steps another framework says that parameters have taken. */
 final class ForeignSteps {
+    /** Up to here a double holds every whole number. */
+    private static final double MOST = 0x1p53;
+
     private final Map<String, Long> steps = new LinkedHashMap<>();
 
     /** @param needed whether a parameter without a count is refused */
@@ -29,25 +32,27 @@ final class ForeignSteps {
 
     private static long count(Found found) {
         StoredTensor tensor = found.tensor();
-        if (tensor.elements() == 1) {
-            MemorySegment data = tensor.data();
-            double value = switch (tensor.type()) {
-                case F32 -> data.get(ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0);
-                case F64 -> data.get(ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0);
-                case I64 -> data.get(ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0);
-                case I32 -> data.get(ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0);
-                default -> Double.NaN;
-            };
-            if (value >= 0 && value <= 1L << 53 && value == Math.rint(value)) {
-                return (long) value;
-            }
-            if (!Double.isNaN(value)) {
-                throw new CheckpointException(
-                        found.what() + " is " + value + "; it must be a whole number that is not negative");
-            }
+        if (tensor.elements() != 1) {
+            throw notOneNumber(found);
         }
-        throw new CheckpointException(found.what() + " is " + tensor.type() + " " + tensor.shape()
-                + "; it must be one number, F32, F64, I32 or I64");
+        MemorySegment data = tensor.data();
+        double value = switch (tensor.type()) {
+            case F32 -> data.get(ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0);
+            case F64 -> data.get(ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0);
+            case I64 -> data.get(ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0);
+            case I32 -> data.get(ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0);
+            default -> throw notOneNumber(found);
+        };
+        if (!(value >= 0 && value <= MOST && value == Math.rint(value))) {
+            throw new CheckpointException(
+                    found.what() + " is " + value + "; it must be a whole number that is not negative");
+        }
+        return (long) value;
+    }
+
+    private static CheckpointException notOneNumber(Found found) {
+        return new CheckpointException(found.what() + " is " + found.tensor().type() + " "
+                + found.tensor().shape() + "; it must be one number, F32, F64, I32 or I64");
     }
 
     /** The steps of the run: what was said, else what all parameters have taken; empty if nothing says it. */

@@ -117,8 +117,10 @@ final class CudaMemory implements Allocator, DeviceMemory {
         long[] info = info();
         return new OutOfDeviceMemoryException(
                 stream.device() + " has no " + asked + " bytes for " + what + ": " + info[0] + " of its " + info[1]
-                        + " bytes are free; smaller batches, 8-bit optimizer state, BF16 weights and activations, or a smaller cap of"
-                        + " the optimizer's workspace need less, and other programs on this GPU may hold the rest. What there is:\n" + report(info),
+                        + " bytes are free; smaller batches, 8-bit optimizer state, BF16 weights and activations, or a"
+                        + " smaller cap of the optimizer's workspace need less, and other programs on this GPU may"
+                        + " hold the rest. What there is:\n"
+                        + report(info),
                 asked,
                 info[0]);
     }

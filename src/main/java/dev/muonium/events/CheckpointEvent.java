@@ -17,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 @StackTrace(false)
 public final class CheckpointEvent extends Event {
     @Label("Operation")
-    @Description("save: written and forced to the disk; open: mapped and its checksums compared; restore: copied into weights and optimizers")
+    @Description("save: written and forced to the disk; open: mapped and its checksums compared; restore: copied into"
+            + " weights and optimizers")
     public @Nullable String operation;
 
     @Label("Step")

@@ -17,11 +17,15 @@ import org.jspecify.annotations.Nullable;
 @StackTrace(false)
 public final class OffloadCopyEvent extends Event {
     @Label("Direction")
-    @Description("mapping to staging, staging to mapping (page-locked memory), mapping to disk, host to device, device to host")
+    @Description(
+            "mapping to staging, staging to mapping (page-locked memory), mapping to disk, host to device, device to"
+                    + " host")
     public @Nullable String direction;
 
     @Label("Bytes")
-    @Description("Bytes that were copied; between host and device those of a step, whose copies are part of its graph and have no duration of their own")
+    @Description(
+            "Bytes that were copied; between host and device those of a step, whose copies are part of its graph and"
+                    + " have no duration of their own")
     @DataAmount(DataAmount.BYTES)
     public long bytes;
 

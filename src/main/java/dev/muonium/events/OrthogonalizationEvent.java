@@ -12,7 +12,9 @@ import org.jspecify.annotations.Nullable;
 @Name("dev.muonium.Orthogonalization")
 @Label("Orthogonalization")
 @Category("Muonium")
-@Description("A Newton-Schulz iteration over one matrix on a CPU, over the matrices of a batch on a GPU, where it is part of a graph and has no duration of its own")
+@Description(
+        "A Newton-Schulz iteration over one matrix on a CPU, over the matrices of a batch on a GPU, where it is part"
+                + " of a graph and has no duration of its own")
 @StackTrace(false)
 public final class OrthogonalizationEvent extends Event {
     @Label("Group")
@@ -25,7 +27,7 @@ public final class OrthogonalizationEvent extends Event {
 
     @Label("Matrices")
     @Description("Matrices that are worked on together")
-    public int matrices;
+    public long matrices;
 
     @Label("Rows")
     @Description("Rows of a matrix")

@@ -60,8 +60,8 @@ public record MemoryReport(
                 words(purpose) + (use.peak() > use.bytes() ? ", at most " + number(use.peak()) + " so far" : "")));
         if (!largest.isEmpty()) {
             text.append("the largest of it\n");
-            largest.forEach(entry ->
-                    line(text, entry.bytes(), "'" + entry.name() + "' (" + words(entry.purpose()) + ")"));
+            largest.forEach(
+                    entry -> line(text, entry.bytes(), "'" + entry.name() + "' (" + words(entry.purpose()) + ")"));
         }
         if (!outside.isEmpty()) {
             text.append("outside the ledger\n");

@@ -40,8 +40,7 @@ public final class ResidentMemory {
         long resident = bytes();
         if (resident >= 0) {
             beside.put("resident memory of this process, all of it", resident);
-            beside.put(
-                    "of that about as much for the JVM, libraries and stacks", Math.max(0, resident - counted));
+            beside.put("of that about as much for the JVM, libraries and stacks", Math.max(0, resident - counted));
         }
         Runtime runtime = Runtime.getRuntime();
         beside.put("Java heap, as large as it is now (at most " + runtime.maxMemory() + ")", runtime.totalMemory());

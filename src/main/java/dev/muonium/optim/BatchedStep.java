@@ -64,7 +64,7 @@ final class BatchedStep implements StepPlan {
     /** Matrices that are updated together. */
     private record MuonBatch(
             MatrixKind kind,
-            int matrices,
+            long matrices,
             List<Launch<MuonSlot>> launches,
             long chunksPerMatrix,
             BatchedNewtonSchulz iteration) {}
@@ -218,7 +218,11 @@ final class BatchedStep implements StepPlan {
                 firstChunk += chunk;
             }
             muon.add(new MuonBatch(
-                    kind, members.size(), List.copyOf(launches), StepRecords.chunks(kind.rows() * kind.cols()), iteration));
+                    kind,
+                    members.size(),
+                    List.copyOf(launches),
+                    StepRecords.chunks(kind.rows() * kind.cols()),
+                    iteration));
         }
         return own;
     }
@@ -391,6 +395,8 @@ final class BatchedStep implements StepPlan {
                     event,
                     batch.launches().getFirst().slots().getFirst(),
                     batch.matrices(),
+                    batch.kind().rows(),
+                    batch.kind().cols(),
                     batch.iteration().way(),
                     batch.iteration().precision(),
                     false);

@@ -175,9 +175,15 @@ final class MuonPass implements AutoCloseable {
             }
         }
         if (event != null) {
-            StepEvents.commit(event, matrix.slot, 1, iteration.way(), iteration.precision(), fallenBack);
+            commit(event, matrix, iteration, fallenBack);
         }
         device.workers().run(rowTasks(matrix.slot), updateTask);
+    }
+
+    private static void commit(
+            OrthogonalizationEvent event, Matrix matrix, Iteration iteration, boolean hasFallenBack) {
+        MuonSlot slot = matrix.slot;
+        StepEvents.commit(event, slot, 1, slot.rows, slot.cols, iteration.way(), iteration.precision(), hasFallenBack);
     }
 
     private void runStages(Iteration iteration, double norm) {
@@ -246,7 +252,7 @@ final class MuonPass implements AutoCloseable {
             }
             if (event != null) {
                 Iteration first = matrix.iterations[lane];
-                StepEvents.commit(event, matrix.slot, 1, first.way(), first.precision(), iteration != first);
+                commit(event, matrix, first, iteration != first);
             }
             update(matrix, iteration, 0, matrix.slot.rows);
         }

@@ -394,8 +394,7 @@ public final class Optimizer implements AutoCloseable {
         }
         steps++;
         fallbacks += decision.fallbacks();
-        StepReport report =
-                new StepReport(steps, true, decision.norm(), decision.clip(), null, decision.fallbacks());
+        StepReport report = new StepReport(steps, true, decision.norm(), decision.clip(), null, decision.fallbacks());
         if (event != null) {
             StepEvents.commit(event, report, active.size());
         }

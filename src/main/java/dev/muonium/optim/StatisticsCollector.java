@@ -148,8 +148,8 @@ final class StatisticsCollector implements AutoCloseable {
     private void add(Slot slot, GroupSums sums, double scale, Copies now) {
         long elements = slot.elements();
         ElementType gradientType = slot.parameter.gradientType();
-        Values gradient = values(
-                gradientType, now.readable(slot.parameter.gradient(), elements * gradientType.byteSize()));
+        Values gradient =
+                values(gradientType, now.readable(slot.parameter.gradient(), elements * gradientType.byteSize()));
         ElementType type = weightType(slot);
         Values after = values(type, now.readable(liveWeights(slot), elements * type.byteSize()));
         Values first = Objects.requireNonNull(weights.get(slot));

@@ -21,14 +21,21 @@ final class StepEvents {
         event.commit();
     }
 
-    /** @param first the matrix, or the first of a batch */
+    /** @param first what has the matrix, or the first of a batch */
     static void commit(
-            OrthogonalizationEvent event, MuonSlot first, int matrices, Way way, ElementType precision, boolean fallback) {
+            OrthogonalizationEvent event,
+            MuonSlot first,
+            long matrices,
+            long rows,
+            long cols,
+            Way way,
+            ElementType precision,
+            boolean fallback) {
         event.group = first.group.name();
         event.parameter = first.parameter.name();
         event.matrices = matrices;
-        event.rows = first.rows;
-        event.cols = first.cols;
+        event.rows = rows;
+        event.cols = cols;
         event.way = way.toString();
         event.precision = precision.name();
         event.fallback = fallback;

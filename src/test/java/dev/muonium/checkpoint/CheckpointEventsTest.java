@@ -51,8 +51,7 @@ class CheckpointEventsTest {
         for (RecordedEvent event : events) {
             assertEquals(17, event.getLong("step"));
             assertEquals(30 * 100 * 4, event.getLong("bytes"));
-            assertEquals(
-                    inBackground && event.getString("operation").equals("save"), event.getBoolean("background"));
+            assertEquals(inBackground && event.getString("operation").equals("save"), event.getBoolean("background"));
             assertNull(event.getString("failure"));
             assertTrue(event.getDuration().toNanos() > 0);
         }

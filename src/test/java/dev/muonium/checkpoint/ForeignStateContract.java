@@ -19,6 +19,7 @@ import dev.muonium.optim.Parameter;
 import dev.muonium.optim.ParameterKind;
 import dev.muonium.optim.StateFormat;
 import dev.muonium.optim.StateTensor;
+import dev.muonium.optim.WeightRounding;
 import dev.muonium.quant.BlockValues;
 import dev.muonium.quant.DynamicMap;
 import java.lang.foreign.Arena;
@@ -76,6 +77,7 @@ abstract class ForeignStateContract {
             optimizer = Optimizer.builder(device)
                     .group(Muon.defaults().state(format).block(block))
                     .group(AdamW.defaults().state(format).block(block))
+                    .weightRounding(WeightRounding.MASTER_WEIGHTS)
                     .build();
             add("mlp.up", ParameterKind.MATRIX, MATRIX, type);
             add("wte", ParameterKind.EMBEDDING, TABLE, type);
@@ -530,11 +532,26 @@ abstract class ForeignStateContract {
             new ForeignState(device, second.optimizer).load(file);
 
             assertEquals(1, second.optimizer.steps());
+            assertArrayEquals(first.values("wte", "master_weights"), second.values("wte", "master_weights"));
             float[] expected = first.values("wte", "exp_avg");
             float[] actual = second.values("wte", "exp_avg");
             for (int i = 0; i < expected.length; i++) {
                 assertEquals(expected[i], actual[i], 0.01f);
             }
+        }
+    }
+
+    /** No other framework's state has them. */
+    @Test
+    void masterWeightsStayWhereAFileHasNone() {
+        try (Run run = new Run(StateFormat.INT8, 128, ElementType.BF16)) {
+            run.step(1);
+            float[] master = run.values("mlp.up", "master_weights");
+
+            load(run, torch());
+
+            assertArrayEquals(master, run.values("mlp.up", "master_weights"));
+            assertTrue(absmax(master, 0, master.length) > 0);
         }
     }
 
@@ -650,6 +667,9 @@ abstract class ForeignStateContract {
         refuses(
                 "'norm.step' of FILE is F32 [2]; it must be one number, F32, F64, I32 or I64",
                 with(floats("norm.step", List.of(2L), 1, 2)));
+        refuses(
+                "'norm.step' of FILE is NaN; it must be a whole number that is not negative",
+                with(floats("norm.step", List.of(), Float.NaN)));
         try (Run run = run(StateFormat.FP32, 128)) {
             ForeignState state = new ForeignState(device, run.optimizer);
             assertEquals(

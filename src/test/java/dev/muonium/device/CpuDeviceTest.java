@@ -84,14 +84,17 @@ final class CpuDeviceTest {
 
             String text = String.valueOf(failure.getMessage());
             assertTrue(
-                    text.startsWith("the system has no " + (1L << 52) + " bytes for 'huge' (GRADIENTS, F32 " + (1L << 50)
-                            + "); what there is:\n                  64  held by the ledger of the CPU device, at most 64"),
+                    text.startsWith(
+                            "the system has no " + (1L << 52) + " bytes for 'huge' (GRADIENTS, F32 " + (1L << 50)
+                                    + "); what there is:\n"
+                                    + "                  64  held by the ledger of the CPU device, at most 64"),
                     text);
             assertTrue(text.contains("                  64  'held' (weights)\n"), text);
             assertTrue(text.contains("resident memory of this process"), text);
             assertEquals(1L << 52, failure.asked());
             assertTrue(failure.free() > 0);
-            assertEquals(64, device.memoryReport().purposes().get(Purpose.WEIGHTS).bytes());
+            assertEquals(
+                    64, device.memoryReport().purposes().get(Purpose.WEIGHTS).bytes());
             assertEquals(64, device.ledger().total());
             assertEquals(0, held.getFloat(15));
             assertThrows(

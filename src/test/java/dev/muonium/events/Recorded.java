@@ -21,7 +21,8 @@ public final class Recorded {
 
     public static Recorded during(Runnable work) {
         try (Recording recording = new Recording()) {
-            for (String name : List.of("Step", "Orthogonalization", "Allocation", "Free", "Checkpoint", "OffloadCopy")) {
+            for (String name :
+                    List.of("Step", "Orthogonalization", "Allocation", "Free", "Checkpoint", "OffloadCopy")) {
                 recording.enable("dev.muonium." + name).withThreshold(Duration.ZERO);
             }
             recording.start();

@@ -23,7 +23,8 @@ class CudaStepEventsTest {
 
     private Recorded steps(StatePlacement placement, int steps) {
         try (Device device = Device.cuda();
-                Model model = Model.small(device, ElementType.F32).with("attn2", ParameterKind.MATRIX, Shape.of(96, 96));
+                Model model =
+                        Model.small(device, ElementType.F32).with("attn2", ParameterKind.MATRIX, Shape.of(96, 96));
                 Optimizer optimizer = Optimizer.builder(device)
                         .group(Muon.defaults().state(StateFormat.INT8))
                         .group(AdamW.defaults().state(StateFormat.INT8))
@@ -48,7 +49,7 @@ class CudaStepEventsTest {
         List<RecordedEvent> batches = recorded.of("Orthogonalization");
         assertEquals(6, batches.size());
         RecordedEvent pair = batches.stream()
-                .filter(event -> event.getInt("matrices") == 2)
+                .filter(event -> event.getLong("matrices") == 2)
                 .findFirst()
                 .orElseThrow();
         assertEquals("attn", pair.getString("parameter"));

@@ -79,10 +79,9 @@ class StepEventsTest {
             List<RecordedEvent> iterations = recorded.of("Orthogonalization");
             assertEquals(3, iterations.size(), "of the step that was taken");
             for (RecordedEvent iteration : iterations) {
-                Shape shape =
-                        model.parameter(iteration.getString("parameter")).shape();
+                Shape shape = model.parameter(iteration.getString("parameter")).shape();
                 assertEquals("hidden", iteration.getString("group"));
-                assertEquals(1, iteration.getInt("matrices"));
+                assertEquals(1, iteration.getLong("matrices"));
                 assertEquals(shape.extent(0), iteration.getLong("rows"));
                 assertEquals(shape.extent(1), iteration.getLong("cols"));
                 assertEquals("gram/3", iteration.getString("way"));
@@ -103,8 +102,7 @@ class StepEventsTest {
             optimizer.addAll(model.parameters());
             model.newGradients().gradient("wte").setFloat(0, Float.POSITIVE_INFINITY);
 
-            Recorded recorded =
-                    Recorded.during(() -> assertThrows(NonFiniteGradientException.class, optimizer::step));
+            Recorded recorded = Recorded.during(() -> assertThrows(NonFiniteGradientException.class, optimizer::step));
 
             assertEquals(
                     "the gradient of parameter 'wte' is not finite",
@@ -136,7 +134,8 @@ class StepEventsTest {
             assertEquals(total, event.getLong("total"), event.getString("name"));
         }
         assertEquals(made.size(), freed.size());
-        assertEquals(total, freed.stream().mapToLong(event -> event.getLong("bytes")).sum());
+        assertEquals(
+                total, freed.stream().mapToLong(event -> event.getLong("bytes")).sum());
         assertEquals(0, freed.getLast().getLong("total"));
     }
 
@@ -156,7 +155,8 @@ class StepEventsTest {
             });
 
             List<RecordedEvent> copies = recorded.of("OffloadCopy");
-            long bytes = copies.stream().mapToLong(event -> event.getLong("bytes")).sum();
+            long bytes =
+                    copies.stream().mapToLong(event -> event.getLong("bytes")).sum();
             assertTrue(bytes > 0 && bytes <= optimizer.stateBytes(), bytes + " bytes");
             for (RecordedEvent copy : copies) {
                 assertEquals("mapping to disk", copy.getString("direction"));

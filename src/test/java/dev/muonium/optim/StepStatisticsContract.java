@@ -117,15 +117,20 @@ abstract class StepStatisticsContract {
                 }
             }
             assertEquals(statistics.report().gradientNorm(), Math.sqrt(all), 1e-6 * Math.sqrt(all));
-            assertEquals(List.of("muon", "adamw"), statistics.groups().stream().map(GroupStatistics::group).toList());
+            assertEquals(
+                    List.of("muon", "adamw"),
+                    statistics.groups().stream().map(GroupStatistics::group).toList());
             assertThrows(IllegalArgumentException.class, () -> statistics.group("none"));
-            assertThrows(IllegalArgumentException.class, () -> statistics.group("muon").state("exp_avg"));
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> statistics.group("muon").state("exp_avg"));
         }
     }
 
     private static List<Parameter> members(GroupStatistics group, Model model) {
         return model.parameters().stream()
-                .filter(parameter -> parameter.kind().isForMuon() == group.optimizer().equals("muon"))
+                .filter(parameter ->
+                        parameter.kind().isForMuon() == group.optimizer().equals("muon"))
                 .toList();
     }
 
@@ -217,7 +222,9 @@ abstract class StepStatisticsContract {
                 StepReport report = plain.step();
                 assertEquals(report, asked.stepWithStatistics().report());
             }
-            first.snapshot().forEach((name, values) -> assertArrayEquals(values, second.weight(name).toFloatArray()));
+            first.snapshot()
+                    .forEach((name, values) ->
+                            assertArrayEquals(values, second.weight(name).toFloatArray()));
         }
     }
 
