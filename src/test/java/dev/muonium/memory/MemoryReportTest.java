@@ -28,17 +28,17 @@ class MemoryReportTest {
                 List.of("head", "wte", "wte.exp_avg"),
                 report.largest().stream().map(MemoryReport.Allocation::name).toList());
         assertEquals("""
-                                             5,004,000  held by the ledger of cpu, at most 5,005,000 so far
-                                             5,004,000  weights
-                                                   700  offloaded state
-                                                     0  optimizer workspace, at most 1,000 so far
-                                  the largest of it
-                                             5,000,000  'head' (weights)
-                                                 4,000  'wte' (weights)
-                                                   700  'wte.exp_avg' (offloaded state)
-                                  outside the ledger
-                                                    99  the JVM\
-                                  """, report.toString());
+                       5,004,000  held by the ledger of cpu, at most 5,005,000 so far
+                       5,004,000  weights
+                             700  offloaded state
+                               0  optimizer workspace, at most 1,000 so far
+            the largest of it
+                       5,000,000  'head' (weights)
+                           4,000  'wte' (weights)
+                             700  'wte.exp_avg' (offloaded state)
+            outside the ledger
+                              99  the JVM\
+            """, report.toString());
     }
 
     @Test
