@@ -265,9 +265,10 @@ public final class Optimizer implements AutoCloseable {
     private Slot slotOf(Parameter parameter, ParameterGroup group) {
         return switch (group.spec()) {
             case Muon muon -> {
-                if (!parameter.shape().isMatrix()) {
+                if (parameter.matrices().isEmpty()) {
                     throw new IllegalArgumentException("parameter '" + parameter.name() + "' has the shape "
-                            + parameter.shape() + " and Muon updates matrices (rows × cols) only; name an AdamW group");
+                            + parameter.shape() + " and Muon updates matrices (rows × cols) only; name an AdamW group"
+                            + (parameter.shape().rank() > 2 ? ", or make it a STACK or a CONVOLUTION" : ""));
                 }
                 requirePrecision(muon);
                 yield new MuonSlot(device, stateMemory, parameter, group, muon, weightRounding);
@@ -393,7 +394,7 @@ public final class Optimizer implements AutoCloseable {
     }
 
     /** What state that the host keeps passes through on its way to a GPU and back. */
-    private @Nullable StateRing ring(StateLoads loads, List<List<Slot>> batches) {
+    private @Nullable StateRing ring(StateLoads loads, List<List<StateSpan>> batches) {
         if (stagingCap == 0 || !(device instanceof CudaDevice gpu)) {
             return null;
         }
