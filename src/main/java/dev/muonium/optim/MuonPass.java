@@ -58,6 +58,9 @@ final class MuonPass implements AutoCloseable {
         final Iteration[] iterations;
         /** For each iteration its input, as if the parameter's first element were there. */
         final MemorySegment[] updates;
+        /** FP32 momentum of a matrix that counts from its own first element. */
+        final @Nullable MemorySegment ownMomentum;
+
         final @Nullable MemorySegment lead;
         final @Nullable MemorySegment tail;
         final int innerChunks;
@@ -73,6 +76,9 @@ final class MuonPass implements AutoCloseable {
                 Iteration iteration = iterations[place];
                 updates[place] = before(iteration.input(), piece.begin * iteration.precision().byteSize());
             }
+            this.ownMomentum = piece.countsFromItsOwn()
+                    ? slice(piece.slot.momentum.codes(), ElementType.F32, piece.begin, piece.elements())
+                    : null;
             this.lead = lead;
             this.tail = tail;
             this.innerChunks = Chunks.count(piece.inner.elements());
@@ -217,10 +223,12 @@ final class MuonPass implements AutoCloseable {
         device.workers().run(borders.length, borderTask);
         for (int i = 0; i < shared.length; i++) {
             shared[i].piece.keyRounding(seed);
+            shared[i].piece.bindGradient();
             runShared(i);
         }
         for (Matrix matrix : laned) {
             matrix.piece.keyRounding(seed);
+            matrix.piece.bindGradient();
         }
         nextLaned.set(0);
         device.workers().run(lanes, laneTask);
@@ -329,9 +337,17 @@ final class MuonPass implements AutoCloseable {
     private void border(int index, int worker) {
         Border border = borders[index];
         StateSpan span = border.span();
-        momentum(border.slot(), border.update(), border.precision(), span.begin(), span.end());
+        MuonSlot slot = border.slot();
+        momentum(
+                slot,
+                slot.parameter.gradient(),
+                slot.momentum.codes(),
+                border.update(),
+                border.precision(),
+                span.begin(),
+                span.end());
         if (file != null) {
-            file.writeBehind(border.slot().state(), span.begin(), span.end());
+            file.writeBehind(slot.state(), span.begin(), span.end());
         }
     }
 
@@ -342,20 +358,45 @@ final class MuonPass implements AutoCloseable {
             matrix.partial[task] = copyEdges(matrix, iteration);
             return;
         }
+        MuonSlot slot = piece.slot;
+        ElementType type = iteration.precision();
         long begin = piece.inner.begin() + task * Chunks.SIZE;
         long end = Math.min(begin + Chunks.SIZE, piece.inner.end());
-        matrix.partial[task] = momentum(piece.slot, matrix.updates[place], iteration.precision(), begin, end);
+        matrix.partial[task] = matrix.ownMomentum == null
+                ? momentum(
+                        slot,
+                        slot.parameter.gradient(),
+                        slot.momentum.codes(),
+                        matrix.updates[place],
+                        type,
+                        begin,
+                        end)
+                : momentum(
+                        slot,
+                        piece.gradient(),
+                        matrix.ownMomentum,
+                        iteration.input(),
+                        type,
+                        begin - piece.begin,
+                        end - piece.begin);
     }
 
-    private double momentum(MuonSlot slot, MemorySegment update, ElementType updateType, long begin, long end) {
+    private double momentum(
+            MuonSlot slot,
+            MemorySegment gradient,
+            MemorySegment momentum,
+            MemorySegment update,
+            ElementType updateType,
+            long begin,
+            long end) {
         return device.kernels()
                 .muonMomentum(
                         slot.momentum.format(),
                         slot.momentum.block(),
-                        slot.parameter.gradient(),
+                        gradient,
                         slot.parameter.gradientType(),
                         gradientScale,
-                        slot.momentum.codes(),
+                        momentum,
                         slot.momentum.scales(),
                         update,
                         updateType,

@@ -26,6 +26,9 @@ final class MuonPiece {
     final @Nullable MemorySegment master;
     final @Nullable Rounding rounding;
     private final int index;
+    private @Nullable MemorySegment boundGradient;
+    private @Nullable ElementType boundType;
+    private MemorySegment gradient = MemorySegment.NULL;
     private float rate;
 
     /**
@@ -108,6 +111,30 @@ final class MuonPiece {
         if (rounding != null) {
             rounding.set(seed, slot.steps(), key());
         }
+    }
+
+    /**
+     * Whether a kernel cannot count its elements from the parameter's first: ranges begin at borders of blocks, also where there are none because the
+     * state is FP32.
+     */
+    boolean countsFromItsOwn() {
+        return slot.stateUnit() == 1 && begin % slot.momentum.block() != 0;
+    }
+
+    /** Follows the gradient that is bound now, for a matrix that counts from its own first element. */
+    void bindGradient() {
+        MemorySegment bound = slot.parameter.gradient();
+        ElementType type = slot.parameter.gradientType();
+        if (countsFromItsOwn() && (bound != boundGradient || type != boundType)) {
+            gradient = bound.asSlice(begin * type.byteSize(), elements() * type.byteSize());
+            boundGradient = bound;
+            boundType = type;
+        }
+    }
+
+    /** Its part of the gradient; see {@link #bindGradient}. */
+    MemorySegment gradient() {
+        return gradient;
     }
 
     /** Computes the constants of the coming step. */
