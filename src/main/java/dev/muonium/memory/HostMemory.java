@@ -56,7 +56,8 @@ public final class HostMemory {
                     + " Arena");
         }
         if (order != ByteOrder.nativeOrder()) {
-            throw new IllegalArgumentException("the " + kind + " is in the byte order " + order + " and the processor in "
+            throw new IllegalArgumentException("the " + kind + " is in the byte order " + order
+                    + " and the processor in "
                     + ByteOrder.nativeOrder() + "; set order(ByteOrder.nativeOrder()) before it is filled, and before"
                     + " asFloatBuffer()");
         }

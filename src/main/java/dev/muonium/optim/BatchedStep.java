@@ -4,7 +4,6 @@ import dev.muonium.bindings.mu.mu_step;
 import dev.muonium.device.BatchKernels;
 import dev.muonium.device.Device;
 import dev.muonium.device.Recording;
-import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
@@ -17,6 +16,7 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -250,7 +250,8 @@ final class BatchedStep implements StepPlan {
                 for (StateLoads.Part part : load.parts()) {
                     StateSpan span = members.get(part.member());
                     parts.add(span);
-                    records.describeMomentum(index++, part, chunk, placed(load, part, span), edges.get(span));
+                    records.describeMomentum(
+                            index++, part, chunk, placed(load, part, span), Objects.requireNonNull(edges.get(span)));
                     chunk += part.chunks();
                 }
                 launches.add(new Launch<>(load.number(), first, List.copyOf(parts), chunk, 0));
@@ -348,12 +349,13 @@ final class BatchedStep implements StepPlan {
                 StateSpan block = piece.leadBlock();
                 long bytes = piece.lead() * size;
                 MemorySegment from = device.memory()
-                        .slice(blocks.get(block), (piece.begin - block.begin()) * size, bytes);
+                        .slice(Objects.requireNonNull(blocks.get(block)), (piece.begin - block.begin()) * size, bytes);
                 edges.add(new Edge(from, elements(iteration, iteration.input(), i, 0, piece.lead()), bytes));
             }
             if (piece.tail() > 0) {
                 long bytes = piece.tail() * size;
-                MemorySegment from = device.memory().slice(blocks.get(piece.tailBlock()), 0, bytes);
+                MemorySegment from =
+                        device.memory().slice(Objects.requireNonNull(blocks.get(piece.tailBlock())), 0, bytes);
                 long first = piece.elements() - piece.tail();
                 edges.add(new Edge(from, elements(iteration, iteration.input(), i, first, piece.tail()), bytes));
             }

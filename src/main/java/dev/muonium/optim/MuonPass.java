@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -74,7 +75,8 @@ final class MuonPass implements AutoCloseable {
             this.updates = new MemorySegment[iterations.length];
             for (int place = 0; place < updates.length; place++) {
                 Iteration iteration = iterations[place];
-                updates[place] = before(iteration.input(), piece.begin * iteration.precision().byteSize());
+                updates[place] = before(
+                        iteration.input(), piece.begin * iteration.precision().byteSize());
             }
             this.ownMomentum = piece.countsFromItsOwn()
                     ? slice(piece.slot.momentum.codes(), ElementType.F32, piece.begin, piece.elements())
@@ -191,9 +193,12 @@ final class MuonPass implements AutoCloseable {
             MemorySegment lead = null;
             if (piece.lead() > 0) {
                 StateSpan block = piece.leadBlock();
-                lead = edges.get(block).asSlice((piece.begin - block.begin()) * size, piece.lead() * size);
+                lead = Objects.requireNonNull(edges.get(block))
+                        .asSlice((piece.begin - block.begin()) * size, piece.lead() * size);
             }
-            MemorySegment tail = piece.tail() > 0 ? edges.get(piece.tailBlock()).asSlice(0, piece.tail() * size) : null;
+            MemorySegment tail = piece.tail() > 0
+                    ? Objects.requireNonNull(edges.get(piece.tailBlock())).asSlice(0, piece.tail() * size)
+                    : null;
             matrices[i] = new Matrix(piece, iterations, lead, tail);
         }
         return matrices;
@@ -202,8 +207,8 @@ final class MuonPass implements AutoCloseable {
     private Iteration[] bind(Key key, int places, long placeBytes) {
         Iteration[] iterations = new Iteration[places];
         for (int place = 0; place < places; place++) {
-            iterations[place] = Iteration.bind(
-                    key.spec(), device, key.rows(), key.cols(), memory(place * placeBytes, placeBytes));
+            iterations[place] =
+                    Iteration.bind(key.spec(), device, key.rows(), key.cols(), memory(place * placeBytes, placeBytes));
         }
         return iterations;
     }
@@ -364,13 +369,7 @@ final class MuonPass implements AutoCloseable {
         long end = Math.min(begin + Chunks.SIZE, piece.inner.end());
         matrix.partial[task] = matrix.ownMomentum == null
                 ? momentum(
-                        slot,
-                        slot.parameter.gradient(),
-                        slot.momentum.codes(),
-                        matrix.updates[place],
-                        type,
-                        begin,
-                        end)
+                        slot, slot.parameter.gradient(), slot.momentum.codes(), matrix.updates[place], type, begin, end)
                 : momentum(
                         slot,
                         piece.gradient(),

@@ -45,12 +45,10 @@ final class MuonPiece {
         this.inner = inner(slot, begin, shape.elements());
         DeviceMemory memory = device.memory();
         ElementType type = slot.parameter.weightType();
-        this.weights =
-                memory.slice(slot.parameter.weights(), begin * type.byteSize(), elements() * type.byteSize());
+        this.weights = memory.slice(slot.parameter.weights(), begin * type.byteSize(), elements() * type.byteSize());
         MemorySegment wholeMaster = slot.master();
-        this.master = wholeMaster == null
-                ? null
-                : memory.slice(wholeMaster, begin * Float.BYTES, elements() * Float.BYTES);
+        this.master =
+                wholeMaster == null ? null : memory.slice(wholeMaster, begin * Float.BYTES, elements() * Float.BYTES);
         this.rounding = rounding(device, slot, index);
     }
 
@@ -125,7 +123,8 @@ final class MuonPiece {
     void bindGradient() {
         MemorySegment bound = slot.parameter.gradient();
         ElementType type = slot.parameter.gradientType();
-        if (countsFromItsOwn() && (bound != boundGradient || type != boundType)) {
+        if (countsFromItsOwn()
+                && (!bound.equals(boundGradient) || !bound.scope().equals(gradient.scope()) || type != boundType)) {
             gradient = bound.asSlice(begin * type.byteSize(), elements() * type.byteSize());
             boundGradient = bound;
             boundType = type;

@@ -30,8 +30,8 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p><b>Routing.</b> A parameter goes to the group that it names; else a {@link ParameterKind#MATRIX} to the first Muon group and
- * everything else to the first AdamW group. Where there is no such group, {@link #add} refuses: nothing falls back silently.
+ * <p><b>Routing.</b> A parameter goes to the group that it names; else hidden matrices ({@link ParameterKind#MATRIX},
+ * {@link ParameterKind#STACK}, {@link ParameterKind#CONVOLUTION}) to the first Muon group and everything else to the first AdamW group. Where there is no such group, {@link #add} refuses: nothing falls back silently.
  *
  * <p><b>A step</b> first sweeps all gradients for their norm and for NaN and infinities, so that clipping and leaving the step out
  * are decided before anything is changed; then Muon's matrices and AdamW's arrays are updated. Gradients are only read: the caller

@@ -103,9 +103,8 @@ public final class OptimizerMemory {
      */
     public static long stagingBytes(List<Planned> parameters, ElementType iterates, long cap) {
         List<List<StateLoads.Arrays>> batches = new ArrayList<>();
-        List<Block> blocks = parameters.stream()
-                .flatMap(one -> blocks(one).stream())
-                .toList();
+        List<Block> blocks =
+                parameters.stream().flatMap(one -> blocks(one).stream()).toList();
         BatchPlan.of(
                         blocks.stream()
                                 .map(block -> new BatchPlan.Item<>(block.muon(), 0))
@@ -116,9 +115,8 @@ public final class OptimizerMemory {
                         .map(blocks::get)
                         .map(block -> arrays(block.muon(), block.elements()))
                         .toList()));
-        List<Piece> pieces = parameters.stream()
-                .flatMap(one -> pieces(one).stream())
-                .toList();
+        List<Piece> pieces =
+                parameters.stream().flatMap(one -> pieces(one).stream()).toList();
         BatchPlan.of(pieces.stream().map(piece -> item(piece, iterates)).toList(), cap)
                 .batches()
                 .forEach(batch -> batches.add(batch.members().stream()
@@ -153,8 +151,7 @@ public final class OptimizerMemory {
         }
         long unit = unit(muon);
         return BorderBlocks.of(parameter.matrices(), unit).stream()
-                .map(first ->
-                        new Block(muon, Math.min(unit, parameter.shape().elements() - first)))
+                .map(first -> new Block(muon, Math.min(unit, parameter.shape().elements() - first)))
                 .toList();
     }
 

@@ -178,8 +178,8 @@ public final class Parameter {
     }
 
     private Parameter copy(List<Shape> newMatrices, @Nullable String newGroup) {
-        Parameter copy = new Parameter(
-                name, kind, shape, newMatrices, weights, weightType, gradient, gradientType, newGroup);
+        Parameter copy =
+                new Parameter(name, kind, shape, newMatrices, weights, weightType, gradient, gradientType, newGroup);
         copy.frozen = frozen;
         copy.learningRateMultiplier = learningRateMultiplier;
         return copy;

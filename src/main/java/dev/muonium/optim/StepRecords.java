@@ -99,8 +99,7 @@ final class StepRecords implements AutoCloseable {
      * @param state where the part's state is
      * @param update where u of the range goes
      */
-    void describeMomentum(
-            int index, StateLoads.Part part, long firstChunk, PlacedState state, MemorySegment update) {
+    void describeMomentum(int index, StateLoads.Part part, long firstChunk, PlacedState state, MemorySegment update) {
         MemorySegment item = muon[index];
         mu_muon_item.momentum(item, state.codes(0));
         mu_muon_item.scales(item, state.scales(0));

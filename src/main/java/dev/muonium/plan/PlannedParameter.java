@@ -19,7 +19,7 @@ public record PlannedParameter(String name, Shape shape, GroupSpec group, int ra
         matrices = List.copyOf(matrices);
         if (rank > 0 && !matrices.equals(List.of(shape))) {
             throw new IllegalArgumentException("parameter '" + name + "' is to be projected to rank " + rank
-                    + " and has several matrices; GaLore projects a parameter that is one matrix");
+                    + " and is not one matrix of its own shape, as GaLore needs it; leave its split out, or GaLore");
         }
     }
 

@@ -46,8 +46,7 @@ class BatchedSplitParametersTest extends SplitParametersContract {
                 tasks.step();
                 batches.step();
             }
-            OptimizerContract.assertSameBytes(
-                    OptimizerContract.stateOf(tasks), OptimizerContract.stateOf(batches));
+            OptimizerContract.assertSameBytes(OptimizerContract.stateOf(tasks), OptimizerContract.stateOf(batches));
             Map<String, float[]> other = b.snapshot();
             a.snapshot().forEach((name, weights) -> {
                 double error = distance(weights, other.get(name)) / distance(weights, start.get(name));

@@ -182,8 +182,7 @@ class PlainMemoryTest {
                 () -> Parameter.matrix("w", HostMemory.ofBuffer(small), good, ROWS, COLS));
         assertSentence(
                 "'w (gradient)' has 3839 bytes",
-                () -> Parameter.matrix(
-                        "w", good, HostMemory.ofAddress(other.address(), BYTES - 1, arena), ROWS, COLS));
+                () -> Parameter.matrix("w", good, HostMemory.ofAddress(other.address(), BYTES - 1, arena), ROWS, COLS));
         assertSentence(
                 "which is not a multiple of the 4 bytes of F32",
                 () -> Parameter.matrix(
@@ -220,8 +219,7 @@ class PlainMemoryTest {
     }
 
     private static FileChannel channel(Path file) throws IOException {
-        return FileChannel.open(
-                file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        return FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
     }
 
     private static void assertSentence(String part, Executable call) {

@@ -81,20 +81,8 @@ abstract class SplitParametersContract {
 
     static Stream<Split> splits() {
         return Stream.of(
-                new Split(
-                        "whole",
-                        ParameterKind.MATRIX,
-                        Shape.of(50, 30),
-                        p -> p,
-                        List.of(Shape.of(50, 30)),
-                        true),
-                new Split(
-                        "experts",
-                        ParameterKind.STACK,
-                        Shape.of(3, 32, 40),
-                        p -> p,
-                        List.of(times(3, 32, 40)),
-                        true),
+                new Split("whole", ParameterKind.MATRIX, Shape.of(50, 30), p -> p, List.of(Shape.of(50, 30)), true),
+                new Split("experts", ParameterKind.STACK, Shape.of(3, 32, 40), p -> p, List.of(times(3, 32, 40)), true),
                 new Split(
                         "uneven experts",
                         ParameterKind.STACK,
@@ -178,8 +166,7 @@ abstract class SplitParametersContract {
     void theMatricesAreThoseAskedFor(Split split) {
         try (Model model = model(split, ElementType.F32)) {
             assertEquals(split.matrices(), model.parameter("w").matrices());
-            assertEquals(
-                    split.matrices(), model.parameter("w").inGroup("other").matrices(), "a copy keeps them");
+            assertEquals(split.matrices(), model.parameter("w").inGroup("other").matrices(), "a copy keeps them");
         }
     }
 
@@ -237,7 +224,10 @@ abstract class SplitParametersContract {
         for (StateFormat format : StateFormat.values()) {
             try (Model together = model(split, ElementType.F32);
                     Model whole = new Model(device, ElementType.F32)
-                            .with("w", ParameterKind.MATRIX, Shape.of(2, split.shape().elements() / 2));
+                            .with(
+                                    "w",
+                                    ParameterKind.MATRIX,
+                                    Shape.of(2, split.shape().elements() / 2));
                     Optimizer fused = optimizer(format);
                     Optimizer single = optimizer(format)) {
                 fused.addAll(together.parameters());
@@ -251,10 +241,10 @@ abstract class SplitParametersContract {
                 assertArrayEquals(codesOf(single), codesOf(fused), format.toString());
                 MemorySegment expected =
                         single.state("w").tensor("momentum_buffer").scales();
-                MemorySegment actual = fused.state("w").tensor("momentum_buffer").scales();
+                MemorySegment actual =
+                        fused.state("w").tensor("momentum_buffer").scales();
                 if (expected != null && actual != null) {
-                    assertArrayEquals(
-                            expected.toArray(ValueLayout.JAVA_FLOAT), actual.toArray(ValueLayout.JAVA_FLOAT));
+                    assertArrayEquals(expected.toArray(ValueLayout.JAVA_FLOAT), actual.toArray(ValueLayout.JAVA_FLOAT));
                 }
             }
         }
@@ -304,8 +294,7 @@ abstract class SplitParametersContract {
                         * (double) scales.getAtIndex(ValueLayout.JAVA_FLOAT, i / stored.block());
     }
 
-    private static void assertUpdated(
-            String what, Shape matrix, int begin, double[] u, float[] before, float[] after) {
+    private static void assertUpdated(String what, Shape matrix, int begin, double[] u, float[] before, float[] after) {
         int rows = (int) matrix.extent(0);
         int cols = (int) matrix.extent(1);
         double[] own = Arrays.copyOfRange(u, begin, begin + rows * cols);
@@ -330,8 +319,7 @@ abstract class SplitParametersContract {
         for (StateFormat format : StateFormat.values()) {
             try (Model kernel = new Model(device, ElementType.F32)
                             .with("w", ParameterKind.CONVOLUTION, Shape.of(40, 5, 3, 3));
-                    Model flat =
-                            new Model(device, ElementType.F32).with("w", ParameterKind.MATRIX, Shape.of(40, 45));
+                    Model flat = new Model(device, ElementType.F32).with("w", ParameterKind.MATRIX, Shape.of(40, 45));
                     Optimizer a = optimizer(format);
                     Optimizer b = optimizer(format)) {
                 a.addAll(kernel.parameters());
@@ -342,7 +330,8 @@ abstract class SplitParametersContract {
                     a.step();
                     b.step();
                 }
-                assertArrayEquals(flat.weight("w").toFloatArray(), kernel.weight("w").toFloatArray());
+                assertArrayEquals(
+                        flat.weight("w").toFloatArray(), kernel.weight("w").toFloatArray());
             }
         }
     }
@@ -485,8 +474,7 @@ abstract class SplitParametersContract {
     void bf16WeightsOfEachMatrixAreRoundedByItsOwnKey() {
         float[][] runs = new float[2][];
         for (int run = 0; run < 2; run++) {
-            try (Model model =
-                            new Model(device, ElementType.BF16).with("w", ParameterKind.STACK, Shape.of(2, 32, 32));
+            try (Model model = new Model(device, ElementType.BF16).with("w", ParameterKind.STACK, Shape.of(2, 32, 32));
                     Optimizer optimizer = optimizer(StateFormat.FP32)) {
                 float[] values = model.newGradients().gradient("w").toFloatArray();
                 System.arraycopy(values, 0, values, 1024, 1024);
@@ -511,8 +499,11 @@ abstract class SplitParametersContract {
     @Test
     void adamWTakesNoNoticeOfASplit() {
         try (Model split = new Model(device, ElementType.F32)
-                        .with("w", ParameterKind.MATRIX, Shape.of(30, 21), p -> p.splitEvery(5)
-                                .inGroup("adamw"))
+                        .with(
+                                "w",
+                                ParameterKind.MATRIX,
+                                Shape.of(30, 21),
+                                p -> p.splitEvery(5).inGroup("adamw"))
                         .with("k", ParameterKind.CONVOLUTION, Shape.of(6, 3, 5, 5), p -> p.inGroup("adamw"));
                 Model plain = new Model(device, ElementType.F32)
                         .with("w", ParameterKind.MATRIX, Shape.of(30, 21), p -> p.inGroup("adamw"))
@@ -542,10 +533,12 @@ abstract class SplitParametersContract {
                     .lines()
                     .map(line -> line.replaceAll("  +", " | "))
                     .toList();
-            assertTrue(lines.contains("experts | 3×32×40 as 3 of 32×40 | muon | muon | int8 linear/128 | 0.02000 | 3,960"));
+            assertTrue(lines.contains(
+                    "experts | 3×32×40 as 3 of 32×40 | muon | muon | int8 linear/128 | 0.02000 | 3,960"));
             assertTrue(lines.contains(
                     "fused qkv | 112×64 as 64×64 + 32×64 + 16×64 | muon | muon | int8 linear/128 | 0.02000 | 7,392"));
-            assertTrue(lines.contains("convolution | 24×3×5×5 as 24×75 | muon | muon | int8 linear/128 | 0.02000 | 1,860"));
+            assertTrue(lines.contains(
+                    "convolution | 24×3×5×5 as 24×75 | muon | muon | int8 linear/128 | 0.02000 | 1,860"));
             assertTrue(lines.contains("whole | 50×30 | muon | muon | int8 linear/128 | 0.02582 | 1,548"));
             assertTrue(lines.contains("gate and up of experts | 2×48×17 as 2 of 30×17 + 2 of 18×17 | muon | muon"
                     + " | int8 linear/128 | 0.02058 to 0.02657 | 1,684"));
@@ -589,8 +582,9 @@ abstract class SplitParametersContract {
             assertSentence(
                     "parameter 'gain' is a VECTOR of 77; only matrices can be split into ranges of rows",
                     () -> model.parameter("gain").splitEvery(7));
-            assertSentence("'cube' is a MATRIX of 3×4×5; only matrices can be split", () -> model.parameter("cube")
-                    .splitRows(1, 2));
+            assertSentence(
+                    "'cube' is a MATRIX of 3×4×5; only matrices can be split",
+                    () -> model.parameter("cube").splitRows(1, 2));
             assertSentence(
                     "parameter 'cube' has the shape 3×4×5 and Muon updates matrices (rows × cols) only; name an AdamW"
                             + " group, or make it a STACK or a CONVOLUTION",

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.muonium.device.Device;
 import dev.muonium.memory.ElementType;
+import dev.muonium.memory.HostMemory;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
@@ -14,6 +15,9 @@ import dev.muonium.ortho.CoefficientSchedule;
 import dev.muonium.ortho.NewtonSchulz;
 import dev.muonium.ortho.NormConvention;
 import dev.muonium.ortho.Way;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
@@ -161,6 +165,28 @@ class SplitParametersTest extends SplitParametersContract {
             gradient.copyFrom(nearlyOfRankOne(3, 96, 161));
             assertEquals(3, optimizer.step().fallbacks());
             return weight.toFloatArray();
+        }
+    }
+
+    /** The same address, and yet other memory: what was bound before is gone. */
+    @Test
+    void aGradientThatIsBoundAnewAtTheSameAddressIsRead() {
+        try (Device device = Device.cpu(1);
+                Arena memory = Arena.ofShared();
+                Optimizer optimizer =
+                        Optimizer.builder(device).group(Muon.defaults()).build()) {
+            MemorySegment weights = memory.allocate(4 * 15 * 7, 4);
+            MemorySegment gradient = memory.allocate(4 * 15 * 7, 4);
+            gradient.setAtIndex(ValueLayout.JAVA_FLOAT, 104, 1);
+            Arena first = Arena.ofShared();
+            Parameter parameter = Parameter.matrix(
+                            "w", weights, HostMemory.ofAddress(gradient.address(), 4 * 15 * 7, first), 15, 7)
+                    .splitEvery(5);
+            optimizer.add(parameter);
+            optimizer.step();
+            first.close();
+            parameter.gradient(HostMemory.ofAddress(gradient.address(), 4 * 15 * 7, memory));
+            assertTrue(optimizer.step().taken());
         }
     }
 
