@@ -31,8 +31,8 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p><b>Routing.</b> A parameter goes to the group that it names; else a {@link ParameterKind#MATRIX} to the first Muon group and
- * everything else to the first AdamW group. Where there is no such group, {@link #add} refuses: nothing falls back silently.
+ * <p><b>Routing.</b> A parameter goes to the group that it names; else hidden matrices ({@link ParameterKind#MATRIX},
+ * {@link ParameterKind#STACK}, {@link ParameterKind#CONVOLUTION}) to the first Muon group and everything else to the first AdamW group. Where there is no such group, {@link #add} refuses: nothing falls back silently.
  *
  * <p><b>A step</b> first sweeps all gradients for their norm and for NaN and infinities, so that clipping and leaving the step out
  * are decided before anything is changed; then Muon's matrices and AdamW's arrays are updated. Gradients are only read: the caller
@@ -266,9 +266,10 @@ public final class Optimizer implements AutoCloseable {
     private Slot slotOf(Parameter parameter, ParameterGroup group) {
         return switch (group.spec()) {
             case Muon muon -> {
-                if (!parameter.shape().isMatrix()) {
+                if (parameter.matrices().isEmpty()) {
                     throw new IllegalArgumentException("parameter '" + parameter.name() + "' has the shape "
-                            + parameter.shape() + " and Muon updates matrices (rows × cols) only; name an AdamW group");
+                            + parameter.shape() + " and Muon updates matrices (rows × cols) only; name an AdamW group"
+                            + (parameter.shape().rank() > 2 ? ", or make it a STACK or a CONVOLUTION" : ""));
                 }
                 NewtonSchulz newtonSchulz = muon.newtonSchulz(!batched);
                 requirePrecision(muon.name(), newtonSchulz.precision());
@@ -394,7 +395,7 @@ public final class Optimizer implements AutoCloseable {
     }
 
     /** What state that the host keeps passes through on its way to a GPU and back. */
-    private @Nullable StateRing ring(StateLoads loads, List<List<Slot>> batches) {
+    private @Nullable StateRing ring(StateLoads loads, List<List<StateSpan>> batches) {
         if (stagingCap == 0 || !(device instanceof CudaDevice gpu)) {
             return null;
         }
