@@ -4,6 +4,8 @@ import dev.muonium.bindings.mu.mu_step;
 import dev.muonium.device.BatchKernels;
 import dev.muonium.device.Device;
 import dev.muonium.device.Recording;
+import dev.muonium.events.Events;
+import dev.muonium.events.OrthogonalizationEvent;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
@@ -557,7 +559,31 @@ final class BatchedStep implements StepPlan {
             // Not a gradient's fault; refuses with the sentence.
             Ranges.requireFactor(SCALE_AFTER_CLIPPING, mu_step.scale(decided));
         }
+        commitEvents(nonFinite < 0);
         return new Decision(norm, clip, Math.toIntExact(nonFinite));
+    }
+
+    /** Of what a recorder wants to know but a graph does not time. */
+    private void commitEvents(boolean taken) {
+        for (int i = 0; taken && i < muon.size(); i++) {
+            OrthogonalizationEvent event = Events.orthogonalization();
+            if (event == null) {
+                break;
+            }
+            MuonBatch batch = muon.get(i);
+            StepEvents.commit(
+                    event,
+                    batch.momentum().getFirst().members().getFirst().slot,
+                    batch.matrices(),
+                    batch.kind().rows(),
+                    batch.kind().cols(),
+                    batch.iteration().way(),
+                    batch.iteration().precision(),
+                    false);
+        }
+        if (ring != null) {
+            ring.commitEvents();
+        }
     }
 
     /**

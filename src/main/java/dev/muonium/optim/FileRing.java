@@ -75,6 +75,11 @@ final class FileRing extends StateRing {
     }
 
     @Override
+    long copiedBytes() {
+        return sum(copies);
+    }
+
+    @Override
     boolean isRecordable() {
         return false;
     }

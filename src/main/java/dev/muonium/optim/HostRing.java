@@ -50,6 +50,11 @@ final class HostRing extends StateRing {
     void abandon() {}
 
     @Override
+    long copiedBytes() {
+        return sum(copies);
+    }
+
+    @Override
     boolean isRecordable() {
         return true;
     }

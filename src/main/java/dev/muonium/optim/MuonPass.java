@@ -3,6 +3,8 @@ package dev.muonium.optim;
 import dev.muonium.device.Device;
 import dev.muonium.device.Kernels;
 import dev.muonium.device.Task;
+import dev.muonium.events.Events;
+import dev.muonium.events.OrthogonalizationEvent;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -247,6 +249,7 @@ final class MuonPass implements AutoCloseable {
         fallenBack = false;
         device.workers().run(matrix.momentumTasks, momentumTask);
         stateUsed(matrix, index + 1 < shared.length ? shared[index + 1] : laned.length > 0 ? laned[0] : null);
+        OrthogonalizationEvent event = Events.orthogonalization();
         runStages(iteration, matrix.norm());
         if (iteration.hasFallback()) {
             device.workers().run(matrix.outputTasks, sumTask);
@@ -255,7 +258,17 @@ final class MuonPass implements AutoCloseable {
                 runStages(sharedIteration(), refill(matrix, sharedIteration()));
             }
         }
+        if (event != null) {
+            commit(event, matrix, iteration, fallenBack);
+        }
         device.workers().run(rowTasks(matrix.piece), updateTask);
+    }
+
+    private static void commit(
+            OrthogonalizationEvent event, Matrix matrix, Iteration iteration, boolean hasFallenBack) {
+        MuonPiece piece = matrix.piece;
+        StepEvents.commit(
+                event, piece.slot, 1, piece.rows, piece.cols, iteration.way(), iteration.precision(), hasFallenBack);
     }
 
     private void runStages(Iteration iteration, double norm) {
@@ -314,12 +327,17 @@ final class MuonPass implements AutoCloseable {
                 momentum(matrix, lane, chunk);
             }
             stateUsed(matrix, i + lanes < laned.length ? laned[i + lanes] : null);
+            OrthogonalizationEvent event = Events.orthogonalization();
             iteration.begin(matrix.norm());
             iteration.run(worker);
             if (iteration.hasFallback() && iteration.isWrong(sumOfSquares(iteration, 0, matrix.piece.elements()))) {
                 iteration = iteration.fallback();
                 iteration.begin(refill(matrix, iteration));
                 iteration.run(worker);
+            }
+            if (event != null) {
+                Iteration first = matrix.iterations[lane];
+                commit(event, matrix, first, iteration != first);
             }
             update(matrix, iteration, 0, matrix.piece.rows);
         }

@@ -3,6 +3,8 @@ package dev.muonium.optim;
 import dev.muonium.device.CudaDevice;
 import dev.muonium.device.CudaTransfers;
 import dev.muonium.device.CudaTransfers.Copy;
+import dev.muonium.events.Events;
+import dev.muonium.events.OffloadCopyEvent;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
@@ -104,6 +106,28 @@ abstract sealed class StateRing implements AutoCloseable permits HostRing, FileR
 
     /** Whether a step can be recorded, from {@link #begin} to {@link #end}. */
     abstract boolean isRecordable();
+
+    /** Bytes that a step copies in each direction. */
+    abstract long copiedBytes();
+
+    static long sum(List<? extends List<Copy>> copies) {
+        return copies.stream().flatMap(List::stream).mapToLong(Copy::bytes).sum();
+    }
+
+    /** Of a step that is done, whose copies the host has not timed. */
+    final void commitEvents() {
+        commit("host to device");
+        commit("device to host");
+    }
+
+    private void commit(String direction) {
+        OffloadCopyEvent event = Events.offloadCopy();
+        if (event != null) {
+            event.direction = direction;
+            event.bytes = copiedBytes();
+            event.commit();
+        }
+    }
 
     /** Bytes of the places, here and there. */
     long byteSize() {

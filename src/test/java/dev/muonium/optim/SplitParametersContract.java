@@ -19,6 +19,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -299,7 +300,7 @@ abstract class SplitParametersContract {
         int cols = (int) matrix.extent(1);
         double[] own = Arrays.copyOfRange(u, begin, begin + rows * cols);
         Muon muon = muon(StateFormat.FP32);
-        double[] o = ReferenceNewtonSchulz.apply(muon.newtonSchulz(), own, rows, cols);
+        double[] o = ReferenceNewtonSchulz.apply(Objects.requireNonNull(muon.newtonSchulz()), own, rows, cols);
         double lr = muon.learningRate();
         double error = 0;
         double way = 0;
@@ -534,13 +535,13 @@ abstract class SplitParametersContract {
                     .map(line -> line.replaceAll("  +", " | "))
                     .toList();
             assertTrue(lines.contains(
-                    "experts | 3×32×40 as 3 of 32×40 | muon | muon | int8 linear/128 | 0.02000 | 3,960"));
+                    "experts | 3×32×40 as 3 of 32×40 | muon | muon (keller) | int8 linear/128 | 0.02000 | 3,960"));
             assertTrue(lines.contains(
-                    "fused qkv | 112×64 as 64×64 + 32×64 + 16×64 | muon | muon | int8 linear/128 | 0.02000 | 7,392"));
+                    "fused qkv | 112×64 as 64×64 + 32×64 + 16×64 | muon | muon (keller) | int8 linear/128 | 0.02000 | 7,392"));
             assertTrue(lines.contains(
-                    "convolution | 24×3×5×5 as 24×75 | muon | muon | int8 linear/128 | 0.02000 | 1,860"));
-            assertTrue(lines.contains("whole | 50×30 | muon | muon | int8 linear/128 | 0.02582 | 1,548"));
-            assertTrue(lines.contains("gate and up of experts | 2×48×17 as 2 of 30×17 + 2 of 18×17 | muon | muon"
+                    "convolution | 24×3×5×5 as 24×75 | muon | muon (keller) | int8 linear/128 | 0.02000 | 1,860"));
+            assertTrue(lines.contains("whole | 50×30 | muon | muon (keller) | int8 linear/128 | 0.02582 | 1,548"));
+            assertTrue(lines.contains("gate and up of experts | 2×48×17 as 2 of 30×17 + 2 of 18×17 | muon | muon (keller)"
                     + " | int8 linear/128 | 0.02058 to 0.02657 | 1,684"));
         }
     }
