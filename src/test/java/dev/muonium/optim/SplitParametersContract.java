@@ -532,16 +532,17 @@ abstract class SplitParametersContract {
             List<String> lines = optimizer
                     .describe()
                     .lines()
-                    .map(line -> line.replaceAll("  +", " | "))
+                    // The polynomials are the device's choice.
+                    .map(line -> line.replaceAll("  +", " | ").replaceAll(" \\((four-steps|keller)\\)", ""))
                     .toList();
             assertTrue(lines.contains(
-                    "experts | 3×32×40 as 3 of 32×40 | muon | muon (keller) | int8 linear/128 | 0.02000 | 3,960"));
+                    "experts | 3×32×40 as 3 of 32×40 | muon | muon | int8 linear/128 | 0.02000 | 3,960"));
             assertTrue(lines.contains(
-                    "fused qkv | 112×64 as 64×64 + 32×64 + 16×64 | muon | muon (keller) | int8 linear/128 | 0.02000 | 7,392"));
+                    "fused qkv | 112×64 as 64×64 + 32×64 + 16×64 | muon | muon | int8 linear/128 | 0.02000 | 7,392"));
             assertTrue(lines.contains(
-                    "convolution | 24×3×5×5 as 24×75 | muon | muon (keller) | int8 linear/128 | 0.02000 | 1,860"));
-            assertTrue(lines.contains("whole | 50×30 | muon | muon (keller) | int8 linear/128 | 0.02582 | 1,548"));
-            assertTrue(lines.contains("gate and up of experts | 2×48×17 as 2 of 30×17 + 2 of 18×17 | muon | muon (keller)"
+                    "convolution | 24×3×5×5 as 24×75 | muon | muon | int8 linear/128 | 0.02000 | 1,860"));
+            assertTrue(lines.contains("whole | 50×30 | muon | muon | int8 linear/128 | 0.02582 | 1,548"));
+            assertTrue(lines.contains("gate and up of experts | 2×48×17 as 2 of 30×17 + 2 of 18×17 | muon | muon"
                     + " | int8 linear/128 | 0.02058 to 0.02657 | 1,684"));
         }
     }
