@@ -7,6 +7,7 @@ import dev.muonium.events.Events;
 import dev.muonium.events.StepEvent;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
+import dev.muonium.ortho.NewtonSchulz;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -32,8 +33,8 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p><b>Routing.</b> A parameter goes to the group that it names; else a {@link ParameterKind#MATRIX} to the first Muon group and
- * everything else to the first AdamW group. Where there is no such group, {@link #add} refuses: nothing falls back silently.
+ * <p><b>Routing.</b> A parameter goes to the group that it names; else hidden matrices ({@link ParameterKind#MATRIX},
+ * {@link ParameterKind#STACK}, {@link ParameterKind#CONVOLUTION}) to the first Muon group and everything else to the first AdamW group. Where there is no such group, {@link #add} refuses: nothing falls back silently.
  *
  * <p><b>A step</b> first sweeps all gradients for their norm and for NaN and infinities, so that clipping and leaving the step out
  * are decided before anything is changed; then Muon's matrices and AdamW's arrays are updated. Gradients are only read: the caller
@@ -224,7 +225,7 @@ public final class Optimizer implements AutoCloseable {
      *
      * @throws IllegalArgumentException if there is a parameter of that name, no group for it, Muon is to update something that is not
      *     a matrix, its weights overlap another parameter's weights or gradient, or its gradient another's weights, or Muon is to
-     *     iterate in a precision that the device has no fast products for
+     *     iterate in a precision that the device has no fast products for, or with a norm that is for a CPU
      */
     public void add(Parameter parameter) {
         acquire();
@@ -267,21 +268,22 @@ public final class Optimizer implements AutoCloseable {
     private Slot slotOf(Parameter parameter, ParameterGroup group) {
         return switch (group.spec()) {
             case Muon muon -> {
-                if (!parameter.shape().isMatrix()) {
+                if (parameter.matrices().isEmpty()) {
                     throw new IllegalArgumentException("parameter '" + parameter.name() + "' has the shape "
-                            + parameter.shape() + " and Muon updates matrices (rows × cols) only; name an AdamW group");
+                            + parameter.shape() + " and Muon updates matrices (rows × cols) only; name an AdamW group"
+                            + (parameter.shape().rank() > 2 ? ", or make it a STACK or a CONVOLUTION" : ""));
                 }
-                requirePrecision(muon);
-                yield new MuonSlot(device, stateMemory, parameter, group, muon, weightRounding);
+                NewtonSchulz newtonSchulz = muon.newtonSchulz(!batched);
+                requirePrecision(muon.name(), newtonSchulz.precision());
+                yield new MuonSlot(device, stateMemory, parameter, group, muon, newtonSchulz, weightRounding);
             }
             case AdamW adamW -> new AdamWSlot(device, stateMemory, parameter, group, adamW, weightRounding);
         };
     }
 
-    private void requirePrecision(Muon muon) {
-        ElementType wanted = muon.newtonSchulz().precision();
+    private void requirePrecision(String group, @Nullable ElementType wanted) {
         if (wanted != null && !device.isFast(wanted)) {
-            throw new IllegalArgumentException("group '" + muon.name() + "' asks for Newton-Schulz in " + wanted
+            throw new IllegalArgumentException("group '" + group + "' asks for Newton-Schulz in " + wanted
                     + ", which " + device.describe() + " cannot multiply natively; ask for F32, or leave the precision"
                     + " open, which takes the fastest that the device has");
         }
@@ -440,7 +442,7 @@ public final class Optimizer implements AutoCloseable {
     }
 
     /** What state that the host keeps passes through on its way to a GPU and back. */
-    private @Nullable StateRing ring(StateLoads loads, List<List<Slot>> batches) {
+    private @Nullable StateRing ring(StateLoads loads, List<List<StateSpan>> batches) {
         if (stagingCap == 0 || !(device instanceof CudaDevice gpu)) {
             return null;
         }

@@ -36,11 +36,11 @@ final class StateCourier implements AutoCloseable {
     /**
      * What is carried for a load.
      *
-     * @param members the slots of its batch
+     * @param members those of its batch
      * @param place page-locked memory
      * @param pieces where it comes from
      */
-    record Trip(StateLoads.Load load, List<? extends Slot> members, MemorySegment place, List<StateRing.Piece> pieces) {
+    record Trip(StateLoads.Load load, List<StateSpan> members, MemorySegment place, List<StateRing.Piece> pieces) {
         void read() {
             OffloadCopyEvent event = Events.offloadCopy();
             for (int i = 0; i < pieces.size(); i++) {
@@ -60,7 +60,8 @@ final class StateCourier implements AutoCloseable {
             }
             commit(event, "staging to mapping");
             for (StateLoads.Part part : load.parts()) {
-                file.writeBehind(members.get(part.member()).state(), part.begin(), part.end());
+                StateSpan span = members.get(part.member());
+                file.writeBehind(span.slot().state(), span.begin() + part.begin(), span.begin() + part.end());
             }
         }
 
@@ -76,7 +77,8 @@ final class StateCourier implements AutoCloseable {
 
         void readAhead(StateFile file) {
             for (StateLoads.Part part : load.parts()) {
-                file.readAhead(members.get(part.member()).state(), part.begin(), part.end());
+                StateSpan span = members.get(part.member());
+                file.readAhead(span.slot().state(), span.begin() + part.begin(), span.begin() + part.end());
             }
         }
     }

@@ -45,22 +45,23 @@ abstract sealed class StateRing implements AutoCloseable permits HostRing, FileR
     record Piece(MemorySegment home, long offset) {}
 
     /** The pieces of a load. */
-    static List<Piece> pieces(StateLoads.Load load, List<? extends Slot> members) {
+    static List<Piece> pieces(StateLoads.Load load, List<StateSpan> members) {
         List<Piece> pieces = new ArrayList<>();
         for (StateLoads.Part part : load.parts()) {
-            Slot slot = members.get(part.member());
-            StateLoads.Arrays arrays = StateLoads.Arrays.of(slot);
+            StateSpan span = members.get(part.member());
+            StateLoads.Arrays arrays = StateLoads.Arrays.of(span);
+            long begin = span.begin() + part.begin();
             long count = part.end() - part.begin();
             long offset = part.offset();
-            for (Slot.NamedState named : slot.state()) {
+            for (Slot.NamedState named : span.slot().state()) {
                 QuantizedTensor tensor = named.tensor();
                 BlockFormat format = tensor.format();
                 long size = format.codeType().byteSize();
-                pieces.add(new Piece(tensor.codes().asSlice(part.begin() * size, count * size), offset));
+                pieces.add(new Piece(tensor.codes().asSlice(begin * size, count * size), offset));
                 offset += arrays.codeBytes(format, count);
                 MemorySegment scales = tensor.scales();
                 if (scales != null) {
-                    long first = part.begin() / tensor.block() * Float.BYTES;
+                    long first = begin / tensor.block() * Float.BYTES;
                     pieces.add(new Piece(
                             scales.asSlice(first, format.scales(count, tensor.block()) * Float.BYTES), offset));
                     offset += arrays.scaleBytes(format, count);
