@@ -2,12 +2,14 @@
 module dev.muonium {
     requires jdk.jfr;
     requires org.apache.logging.log4j;
+    requires static transitive ai.djl.api; // for dev.muonium.djl alone
     requires static transitive org.jspecify;
 
     exports dev.muonium;
     exports dev.muonium.activations;
     exports dev.muonium.checkpoint;
     exports dev.muonium.device;
+    exports dev.muonium.djl;
     exports dev.muonium.lowrank;
     exports dev.muonium.memory;
     exports dev.muonium.nano;

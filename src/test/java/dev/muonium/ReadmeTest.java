@@ -9,7 +9,9 @@ import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.tools.JavaCompiler;
@@ -56,11 +58,16 @@ final class ReadmeTest {
     }
 
     private static String example() throws Exception {
-        Matcher blocks = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL).matcher(Files.readString(README));
-        assertTrue(blocks.find(), "README has a block of Java");
-        String example = blocks.group(1);
-        assertEquals(false, blocks.find(), "README has one block of Java; test a second one too");
-        return example;
+        String readme = Files.readString(README);
+        Matcher blocks = Pattern.compile("<!-- (\\w+) compiles and runs this. -->\n```java\n(.*?)```", Pattern.DOTALL)
+                .matcher(readme);
+        Map<String, String> tested = new HashMap<>();
+        blocks.results().forEach(block -> tested.put(block.group(1), block.group(2)));
+        assertEquals(
+                readme.split("```java\n", -1).length - 1,
+                tested.size(),
+                "every block of Java in README names the test that runs it");
+        return tested.get("ReadmeTest");
     }
 
     /** A source file in memory. */

@@ -22,7 +22,7 @@ import java.util.TreeMap;
  * metadata, for example {@code "format of blocks.0.attn.q.momentum_buffer": "int8_linear, block 128"}.
  */
 final class OptimizerSource implements StateSource {
-    private static final String STEP = ".step";
+    static final String STEP = ".step";
     private static final String SCALES = ".scales";
     private static final String FORMAT = "format of ";
     static final String STEPS = "optimizer steps";

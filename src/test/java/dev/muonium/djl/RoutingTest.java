@@ -1,0 +1,112 @@
+package dev.muonium.djl;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.Block;
+import ai.djl.nn.SequentialBlock;
+import ai.djl.nn.convolutional.Conv2d;
+import ai.djl.nn.core.Linear;
+import ai.djl.nn.norm.BatchNorm;
+import ai.djl.nn.transformer.IdEmbedding;
+import dev.muonium.optim.ParameterKind;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/** What parameters are taken for. */
+@Tag("djl")
+final class RoutingTest {
+    private static Map<String, ParameterKind> kinds(Block block, Routing.Declared declared) {
+        Map<String, ParameterKind> kinds = new LinkedHashMap<>();
+        Routing.of(block, declared).routes().forEach(route -> kinds.put(route.name(), route.kind()));
+        return kinds;
+    }
+
+    private static final Routing.Declared NOTHING = new Routing.Declared(Set.of(), null);
+
+    private static SequentialBlock language(TinyModel model) {
+        SequentialBlock block = new SequentialBlock()
+                .add(new IdEmbedding.Builder()
+                        .setDictionarySize(50)
+                        .setEmbeddingSize(8)
+                        .build())
+                .add(Linear.builder().setUnits(12).build())
+                .add(Linear.builder().setUnits(50).optBias(false).build());
+        block.initialize(model.manager(), DataType.FLOAT32, new Shape(2, 3));
+        return block;
+    }
+
+    @Test
+    void embeddingsByTheirBlockHeadByItsPlace() {
+        try (TinyModel model = new TinyModel()) {
+            assertEquals(
+                    List.of(
+                            Map.entry("01IdEmbedding_embedding", ParameterKind.EMBEDDING),
+                            Map.entry("02Linear_weight", ParameterKind.MATRIX),
+                            Map.entry("02Linear_bias", ParameterKind.VECTOR),
+                            Map.entry("03Linear_weight", ParameterKind.HEAD)),
+                    List.copyOf(kinds(language(model), NOTHING).entrySet()));
+        }
+    }
+
+    @Test
+    void declarationsComeFirst() {
+        try (TinyModel model = new TinyModel()) {
+            SequentialBlock block = language(model);
+            Map<String, ParameterKind> declared =
+                    kinds(block, new Routing.Declared(Set.of("02Linear_weight"), Set.of("01IdEmbedding_embedding")));
+            assertEquals(ParameterKind.HEAD, declared.get("01IdEmbedding_embedding"));
+            assertEquals(ParameterKind.EMBEDDING, declared.get("02Linear_weight"));
+            assertEquals(ParameterKind.MATRIX, declared.get("03Linear_weight"));
+
+            assertEquals(
+                    ParameterKind.MATRIX,
+                    kinds(block, new Routing.Declared(Set.of(), Set.of())).get("03Linear_weight"),
+                    "a block without a head");
+            assertThrows(
+                    IllegalArgumentException.class, () -> kinds(block, new Routing.Declared(Set.of("no such"), null)));
+        }
+    }
+
+    @Test
+    void everythingElseIsNoMatrix() {
+        try (TinyModel model = new TinyModel()) {
+            SequentialBlock block = new SequentialBlock()
+                    .add(Conv2d.builder()
+                            .setKernelShape(new Shape(3, 3))
+                            .setFilters(4)
+                            .build())
+                    .add(BatchNorm.builder().build());
+            block.initialize(model.manager(), DataType.FLOAT32, new Shape(1, 1, 8, 8));
+
+            Map<String, ParameterKind> kinds = kinds(block, NOTHING);
+            assertTrue(kinds.values().stream().allMatch(ParameterKind.VECTOR::equals), kinds.toString());
+            assertTrue(
+                    Routing.of(block, NOTHING).describe().contains("weight with 4 axes, which is no matrix"),
+                    Routing.of(block, NOTHING).describe());
+            assertTrue(
+                    Routing.of(block, NOTHING).describe().contains("running_mean (frozen)"),
+                    Routing.of(block, NOTHING).describe());
+        }
+    }
+
+    @Test
+    void theTableShowsTheReasons() {
+        try (TinyModel model = new TinyModel();
+                MuoniumOptimizer optimizer =
+                        MuoniumOptimizer.builder(language(model)).build()) {
+            String table = optimizer.describe();
+            assertTrue(table.contains("of a block of class IdEmbedding"), table);
+            assertTrue(table.contains("50×12  HEAD"), table);
+            assertTrue(table.contains("the last matrix, taken for the head"), table);
+            assertTrue(table.contains("weight with 2 axes"), table);
+        }
+    }
+}
