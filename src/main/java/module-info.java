@@ -1,6 +1,7 @@
 /** Memory-light training for the JVM. */
 module dev.muonium {
     requires org.apache.logging.log4j;
+    requires static transitive org.bytedeco.pytorch;
     requires static transitive org.jspecify;
 
     exports dev.muonium;
@@ -13,5 +14,6 @@ module dev.muonium {
     exports dev.muonium.optim;
     exports dev.muonium.ortho;
     exports dev.muonium.plan;
+    exports dev.muonium.pytorch;
     exports dev.muonium.quant;
 }
