@@ -3,26 +3,13 @@ package dev.muonium;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.StringWriter;
-import java.net.URI;
-import java.net.URL;
-import java.net.URLClassLoader;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import javax.tools.JavaCompiler;
-import javax.tools.JavaFileObject;
-import javax.tools.SimpleJavaFileObject;
-import javax.tools.ToolProvider;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The README's example compiles as it stands there, and runs. */
+/** The README's examples compile as they stand there, and run. Those of other frameworks do so beside the tests of these. */
 final class ReadmeTest {
-    private static final Path README = Path.of("README.md");
-
     private static final String IMPORTS = """
         import dev.muonium.device.Device;
         import dev.muonium.optim.*;
@@ -31,50 +18,16 @@ final class ReadmeTest {
 
     @Test
     void exampleCompilesAndRuns(@TempDir Path classes) throws Exception {
-        String example = example();
-        StringWriter diagnostics = new StringWriter();
-        JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
-        String source = IMPORTS + "public class Example { public static void run() {\n" + example + "\n} }";
-        boolean compiled = compiler.getTask(
-                        diagnostics,
-                        null,
-                        null,
-                        List.of("-d", classes.toString(), "-cp", System.getProperty("java.class.path")),
-                        null,
-                        List.of(new Source(source)))
-                .call();
-        assertTrue(compiled, diagnostics::toString);
-        try (URLClassLoader loader = new URLClassLoader(
-                new URL[] {classes.toUri().toURL()}, getClass().getClassLoader())) {
-            loader.loadClass("Example").getMethod("run").invoke(null);
-        }
+        ReadmeExample.under("Embed it").run(IMPORTS, classes);
     }
 
     @Test
-    void exampleIsShort() throws Exception {
-        assertTrue(example().lines().count() <= 20, "an example of embedding fits on a screen");
-    }
-
-    private static String example() throws Exception {
-        Matcher blocks = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL).matcher(Files.readString(README));
-        assertTrue(blocks.find(), "README has a block of Java");
-        String example = blocks.group(1);
-        assertEquals(false, blocks.find(), "README has one block of Java; test a second one too");
-        return example;
-    }
-
-    /** A source file in memory. */
-    private static final class Source extends SimpleJavaFileObject {
-        private final String text;
-
-        Source(String text) {
-            super(URI.create("string:///Example.java"), JavaFileObject.Kind.SOURCE);
-            this.text = text;
-        }
-
-        @Override
-        public CharSequence getCharContent(boolean ignoreEncodingErrors) {
-            return text;
-        }
+    void everyExampleIsTestedAndShort() throws Exception {
+        assertEquals(
+                Set.of("Embed it", "In a JavaCPP PyTorch app"),
+                ReadmeExample.all().keySet());
+        ReadmeExample.all()
+                .forEach((heading, example) ->
+                        assertTrue(example.text().lines().count() <= 22, "an example fits on a screen: " + heading));
     }
 }
