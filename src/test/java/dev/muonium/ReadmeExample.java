@@ -1,5 +1,7 @@
 package dev.muonium;
 
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -22,7 +24,8 @@ import javax.tools.ToolProvider;
 /** A block of Java in the README. */
 public final class ReadmeExample {
     private static final Path README = Path.of("README.md");
-    private static final Pattern HEADING_OR_BLOCK = Pattern.compile("(?m)^## (.*)$|```java\n([\\s\\S]*?)```");
+    private static final Pattern BLOCK =
+            Pattern.compile("(?:<!-- (\\w+) compiles and runs this. -->\n)?```java\n([\\s\\S]*?)```");
 
     private final String text;
 
@@ -30,25 +33,21 @@ public final class ReadmeExample {
         this.text = text;
     }
 
-    /** All of them under the headings that they stand under, at most one each. */
+    /** All of them under the names of the tests that the README says run them. */
     public static Map<String, ReadmeExample> all() throws IOException {
         Map<String, ReadmeExample> all = new LinkedHashMap<>();
-        String heading = "";
-        Matcher found = HEADING_OR_BLOCK.matcher(Files.readString(README));
-        while (found.find()) {
-            if (found.group(1) != null) {
-                heading = found.group(1);
-            } else {
-                assertTrue(all.put(heading, new ReadmeExample(found.group(2))) == null, "two blocks under " + heading);
-            }
+        Matcher blocks = BLOCK.matcher(Files.readString(README));
+        while (blocks.find()) {
+            assertNotNull(blocks.group(1), "no test is named above the block of Java " + blocks.group(2));
+            assertNull(all.put(blocks.group(1), new ReadmeExample(blocks.group(2))), blocks.group(1));
         }
         return all;
     }
 
-    /** The one under a heading. */
-    public static ReadmeExample under(String heading) throws IOException {
-        ReadmeExample example = all().get(heading);
-        assertTrue(example != null, "README has no block of Java under '" + heading + "'");
+    /** The one that a test runs. */
+    public static ReadmeExample of(Class<?> test) throws IOException {
+        ReadmeExample example = all().get(test.getSimpleName());
+        assertNotNull(example, "README has no block of Java for " + test.getSimpleName());
         return example;
     }
 

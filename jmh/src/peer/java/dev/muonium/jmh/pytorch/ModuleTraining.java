@@ -18,7 +18,7 @@ import org.bytedeco.pytorch.global.torch;
  */
 final class ModuleTraining {
     private static final double ADAM_W_RATE = 1e-3;
-    private static final double MUON_RATE = 0.01;
+    private static final double MUON_RATE = 0.02;
     private static final double WEIGHT_DECAY = 0.01;
 
     private final ByteText text;

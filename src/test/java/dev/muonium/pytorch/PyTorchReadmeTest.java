@@ -7,7 +7,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The README's example for PyTorch compiles as it stands there, and runs. */
 @PyTorchTest
-final class ReadmeExampleTest {
+final class PyTorchReadmeTest {
     private static final String IMPORTS = """
         import dev.muonium.optim.AdamW;
         import dev.muonium.optim.Muon;
@@ -23,6 +23,6 @@ final class ReadmeExampleTest {
 
     @Test
     void exampleCompilesAndRuns(@TempDir Path classes) throws Exception {
-        ReadmeExample.under("In a JavaCPP PyTorch app").run(IMPORTS, classes);
+        ReadmeExample.of(PyTorchReadmeTest.class).run(IMPORTS, classes);
     }
 }
