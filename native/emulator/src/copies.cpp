@@ -132,7 +132,11 @@ cudaError_t set_async(void* memory, int value, size_t bytes, cudaStream_t handle
       set_fault(device, cudaErrorIllegalAddress);
       return;
     }
-    std::memset(memory, value, bytes);
+    if (value == 0 && !host) {
+      clear(memory, bytes);
+    } else {
+      std::memset(memory, value, bytes);
+    }
   });
 }
 

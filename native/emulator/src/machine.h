@@ -224,6 +224,8 @@ void start_device(Device& device, size_t memory_bytes);
 cudaError_t allocate(int device, size_t bytes, cudaMemPool_t pool, void** memory);
 /* The allocation that begins there, freed; false when none does. */
 bool release(void* memory);
+/* Fills memory of a device with zeros. */
+void clear(void* memory, size_t bytes);
 /* The device in whose memory the address lies, allocated or not; -1 for the host's. */
 MU_EMULATOR_API int device_of(const void* address);
 /* Whether a live allocation holds all of it. */

@@ -3,6 +3,7 @@ package dev.muonium.nano;
 import dev.muonium.ortho.CoefficientSchedule;
 import dev.muonium.ortho.NewtonSchulz;
 import dev.muonium.ortho.NormConvention;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How Muon orthogonalizes.
@@ -40,8 +41,12 @@ public record Orthogonalization(String nsSchedule, Norm nsNorm) {
         return new Orthogonalization(AUTO, Norm.AUTO);
     }
 
-    /** The iteration. */
+    /** The iteration, or null for what the library takes on the device. */
+    @Nullable
     NewtonSchulz newtonSchulz() {
+        if (equals(auto())) {
+            return null;
+        }
         NewtonSchulz library = NewtonSchulz.fourSteps();
         NewtonSchulz chosen =
                 nsSchedule.equals(AUTO) || nsSchedule.equals(library.schedule().name())

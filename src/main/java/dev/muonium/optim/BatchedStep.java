@@ -148,7 +148,7 @@ final class BatchedStep implements StepPlan {
     }
 
     private static long matrixBytes(Device device, MuonSlot slot) {
-        return BatchedNewtonSchulz.workspaceBytes(slot.spec.newtonSchulz().unguarded(), device, slot.rows, slot.cols);
+        return BatchedNewtonSchulz.workspaceBytes(slot.newtonSchulz, device, slot.rows, slot.cols);
     }
 
     private static long mostChunks(BatchPlan<MatrixKind> plan, List<MuonSlot> matrices) {
@@ -179,7 +179,7 @@ final class BatchedStep implements StepPlan {
             MatrixKind kind = batch.key();
             List<MuonSlot> members = batch.members().stream().map(matrices::get).toList();
             BatchedNewtonSchulz iteration = BatchedNewtonSchulz.bind(
-                    kind.newtonSchulz().unguarded(),
+                    kind.newtonSchulz(),
                     device,
                     kind.rows(),
                     kind.cols(),

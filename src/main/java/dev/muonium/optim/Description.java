@@ -33,10 +33,18 @@ final class Description {
                 slot.parameter.name(),
                 slot.parameter.shape().toString(),
                 slot.group.name(),
-                slot.group.spec().optimizer(),
+                optimizer(slot),
                 slot.masterBytes() == 0 ? slot.formats() : slot.formats() + " + fp32 master",
                 rate,
                 String.format(Locale.ROOT, "%,d", slot.stateBytes() + slot.masterBytes()));
+    }
+
+    /** With Muon's polynomials, which may have been left to the device to choose. */
+    private static String optimizer(Slot slot) {
+        String name = slot.group.spec().optimizer();
+        return slot instanceof MuonSlot muon
+                ? name + " (" + muon.newtonSchulz.schedule().name() + ")"
+                : name;
     }
 
     private static String format(List<List<String>> rows) {

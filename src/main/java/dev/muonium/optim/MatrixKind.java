@@ -23,7 +23,7 @@ record MatrixKind(
                 slot.momentum.block(),
                 slot.parameter.gradientType(),
                 slot.parameter.weightType(),
-                slot.spec.newtonSchulz(),
+                slot.newtonSchulz,
                 slot.spec.nesterov());
     }
 }

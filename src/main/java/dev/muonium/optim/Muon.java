@@ -1,7 +1,10 @@
 package dev.muonium.optim;
 
+import dev.muonium.device.Device;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.ortho.NewtonSchulz;
+import dev.muonium.ortho.NormConvention;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A group of matrices that Muon updates (torch.optim.Muon's semantics):
@@ -20,7 +23,7 @@ import dev.muonium.ortho.NewtonSchulz;
  * @param nesterov whether u looks one step ahead
  * @param weightDecay λ, not negative
  * @param adjustment what lr is multiplied by for a shape
- * @param newtonSchulz how O is computed
+ * @param newtonSchulz how O is computed, or null to choose per device: see {@link #newtonSchulzOn}
  * @param state how m is stored
  * @param block elements per scale of 8-bit state, a power of two from 64 to 2048
  */
@@ -31,7 +34,7 @@ public record Muon(
         boolean nesterov,
         double weightDecay,
         LearningRateAdjustment adjustment,
-        NewtonSchulz newtonSchulz,
+        @Nullable NewtonSchulz newtonSchulz,
         StateFormat state,
         int block)
         implements GroupSpec {
@@ -45,7 +48,7 @@ public record Muon(
         BlockFormat.requireBlock(block);
     }
 
-    /** lr 0.02, β 0.95, Nesterov, λ 0.1, adjustment {@code original}, {@link NewtonSchulz#fourSteps four steps}, FP32 state, blocks of 128. */
+    /** lr 0.02, β 0.95, Nesterov, λ 0.1, adjustment {@code original}, Newton-Schulz {@link #newtonSchulzOn chosen per device}, FP32 state, blocks of 128. */
     public static Muon defaults() {
         return new Muon(
                 "muon",
@@ -54,7 +57,7 @@ public record Muon(
                 true,
                 0.1,
                 LearningRateAdjustment.ORIGINAL,
-                NewtonSchulz.fourSteps(),
+                null,
                 StateFormat.FP32,
                 BlockFormat.DEFAULT_BLOCK);
     }
@@ -89,8 +92,8 @@ public record Muon(
         return new Muon(name, learningRate, momentum, nesterov, weightDecay, value, newtonSchulz, state, block);
     }
 
-    /** A copy with another Newton-Schulz iteration. */
-    public Muon newtonSchulz(NewtonSchulz value) {
+    /** A copy with another Newton-Schulz iteration, or one that is chosen per device (null). */
+    public Muon newtonSchulz(@Nullable NewtonSchulz value) {
         return new Muon(name, learningRate, momentum, nesterov, weightDecay, adjustment, value, state, block);
     }
 
@@ -107,6 +110,33 @@ public record Muon(
     @Override
     public String optimizer() {
         return "muon";
+    }
+
+    /**
+     * How O is computed on a device. Where it was left open, {@link NewtonSchulz#fourSteps} on a CPU, which looks at each result and computes one that
+     * went wrong again; on a GPU, where nobody looks, {@link NewtonSchulz#defaults}: its polynomials begin with smaller singular values, which
+     * rounding does not blow up.
+     *
+     * @throws IllegalArgumentException if an iteration was asked for that normalizes by the Gram matrix, and the device is a GPU
+     */
+    public NewtonSchulz newtonSchulzOn(Device device) {
+        return newtonSchulz(device.memory().isHost());
+    }
+
+    /** The same where matrices are worked on one by one and results looked at (true), or many at a time and not. */
+    NewtonSchulz newtonSchulz(boolean lookedAt) {
+        if (newtonSchulz == null) {
+            return lookedAt ? NewtonSchulz.fourSteps() : NewtonSchulz.defaults();
+        }
+        if (!lookedAt && newtonSchulz.norm() == NormConvention.GRAM) {
+            throw new IllegalArgumentException(
+                    "group '" + name + "' asks for Newton-Schulz with the norm of the Gram matrix ("
+                            + newtonSchulz.schedule().name()
+                            + "), which is for a CPU: a GPU does not look at the results, and one that went wrong"
+                            + " would spoil the weights; ask for NormConvention.ADD_EPSILON, or leave Newton-Schulz"
+                            + " open, which takes what suits the device");
+        }
+        return newtonSchulz;
     }
 
     BlockFormat momentumFormat() {

@@ -84,7 +84,7 @@ final class MuonPass implements AutoCloseable {
             items.add(new MuonPlan.Item(
                     i,
                     cost(slot.rows, slot.cols),
-                    Iteration.workspaceBytes(slot.spec.newtonSchulz(), device, slot.rows, slot.cols)));
+                    Iteration.workspaceBytes(slot.newtonSchulz, device, slot.rows, slot.cols)));
         }
         MuonPlan plan = MuonPlan.of(items, device.workers().count(), cap);
         this.lanes = plan.lanes();
@@ -115,7 +115,7 @@ final class MuonPass implements AutoCloseable {
         Matrix[] matrices = new Matrix[items.size()];
         for (int i = 0; i < matrices.length; i++) {
             MuonSlot slot = slots.get(items.get(i).index());
-            Key key = new Key(slot.spec.newtonSchulz(), slot.rows, slot.cols);
+            Key key = new Key(slot.newtonSchulz, slot.rows, slot.cols);
             Iteration[] iterations = known.computeIfAbsent(key, wanted -> bind(wanted, places, placeBytes));
             matrices[i] = new Matrix(slot, iterations);
         }

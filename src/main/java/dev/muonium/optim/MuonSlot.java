@@ -4,6 +4,7 @@ import dev.muonium.device.Device;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
+import dev.muonium.ortho.NewtonSchulz;
 import dev.muonium.quant.QuantizedTensor;
 import java.util.List;
 
@@ -13,6 +14,7 @@ final class MuonSlot extends Slot {
     private static final double LARGEST_BF16 = 0x1.FEp127;
 
     final Muon spec;
+    final NewtonSchulz newtonSchulz;
     final long rows;
     final long cols;
     final QuantizedTensor momentum;
@@ -28,14 +30,15 @@ final class MuonSlot extends Slot {
             Parameter parameter,
             ParameterGroup group,
             Muon spec,
+            NewtonSchulz newtonSchulz,
             WeightRounding rounding) {
         super(device, parameter, group, rounding);
         this.spec = spec;
+        this.newtonSchulz = newtonSchulz;
         this.rows = parameter.shape().extent(0);
         this.cols = parameter.shape().extent(1);
         this.adjustment = spec.adjustment().factor(rows, cols);
-        this.largestGradient =
-                spec.newtonSchulz().precisionOn(device) == ElementType.BF16 ? LARGEST_BF16 : Float.MAX_VALUE;
+        this.largestGradient = newtonSchulz.precisionOn(device) == ElementType.BF16 ? LARGEST_BF16 : Float.MAX_VALUE;
         try {
             this.momentum = QuantizedTensor.allocate(
                     device,

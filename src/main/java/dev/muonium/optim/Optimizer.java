@@ -5,6 +5,7 @@ import dev.muonium.device.CudaDevice;
 import dev.muonium.device.Device;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
+import dev.muonium.ortho.NewtonSchulz;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -222,7 +223,7 @@ public final class Optimizer implements AutoCloseable {
      *
      * @throws IllegalArgumentException if there is a parameter of that name, no group for it, Muon is to update something that is not
      *     a matrix, its weights overlap another parameter's weights or gradient, or its gradient another's weights, or Muon is to
-     *     iterate in a precision that the device has no fast products for
+     *     iterate in a precision that the device has no fast products for, or with a norm that is for a CPU
      */
     public void add(Parameter parameter) {
         acquire();
@@ -269,17 +270,17 @@ public final class Optimizer implements AutoCloseable {
                     throw new IllegalArgumentException("parameter '" + parameter.name() + "' has the shape "
                             + parameter.shape() + " and Muon updates matrices (rows × cols) only; name an AdamW group");
                 }
-                requirePrecision(muon);
-                yield new MuonSlot(device, stateMemory, parameter, group, muon, weightRounding);
+                NewtonSchulz newtonSchulz = muon.newtonSchulz(!batched);
+                requirePrecision(muon.name(), newtonSchulz.precision());
+                yield new MuonSlot(device, stateMemory, parameter, group, muon, newtonSchulz, weightRounding);
             }
             case AdamW adamW -> new AdamWSlot(device, stateMemory, parameter, group, adamW, weightRounding);
         };
     }
 
-    private void requirePrecision(Muon muon) {
-        ElementType wanted = muon.newtonSchulz().precision();
+    private void requirePrecision(String group, @Nullable ElementType wanted) {
         if (wanted != null && !device.isFast(wanted)) {
-            throw new IllegalArgumentException("group '" + muon.name() + "' asks for Newton-Schulz in " + wanted
+            throw new IllegalArgumentException("group '" + group + "' asks for Newton-Schulz in " + wanted
                     + ", which " + device.describe() + " cannot multiply natively; ask for F32, or leave the precision"
                     + " open, which takes the fastest that the device has");
         }

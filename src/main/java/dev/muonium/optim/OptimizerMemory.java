@@ -36,7 +36,7 @@ public final class OptimizerMemory {
     }
 
     /**
-     * Muon's workspace in a step.
+     * Muon's workspace in a step on a CPU.
      *
      * @param iterates the precision of Newton-Schulz: BF16 where it is fast, else F32
      * @param workers of the device
@@ -50,9 +50,15 @@ public final class OptimizerMemory {
             items.add(new MuonPlan.Item(
                     i,
                     MuonPass.cost(rows, cols),
-                    Iteration.workspaceBytes(group.newtonSchulz(), iterates, rows, cols)));
+                    Iteration.workspaceBytes(group.newtonSchulz(true), iterates, rows, cols)));
         }
         return MuonPlan.of(items, workers, cap).workspaceBytes();
+    }
+
+    /** What a matrix takes of Muon's workspace on a GPU, where those of a shape are worked on together, as many as the cap allows. */
+    public static long workspaceBytesOnGpu(Muon group, Shape matrix, ElementType iterates) {
+        return BatchedNewtonSchulz.workspaceBytes(
+                group.newtonSchulz(false), iterates, matrix.extent(0), matrix.extent(1));
     }
 
     /**
@@ -88,10 +94,7 @@ public final class OptimizerMemory {
     }
 
     private static BatchPlan.Item<Matrices> matrix(Muon muon, Shape shape, ElementType iterates) {
-        return new BatchPlan.Item<>(
-                new Matrices(muon, shape),
-                BatchedNewtonSchulz.workspaceBytes(
-                        muon.newtonSchulz().unguarded(), iterates, shape.extent(0), shape.extent(1)));
+        return new BatchPlan.Item<>(new Matrices(muon, shape), workspaceBytesOnGpu(muon, shape, iterates));
     }
 
     private static List<StateLoads.Arrays> arrays(BatchPlan.Batch<?> batch, List<Planned> all) {

@@ -76,6 +76,7 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
 
     /** Read by the host whenever the beginning is put into the stream. */
     private static Tensor startOf(Device device, NewtonSchulz spec) {
+        int convention = convention(spec.norm());
         Tensor start = device.memory()
                 .allocateStaging(
                         Purpose.OPTIMIZER_WORKSPACE,
@@ -89,15 +90,20 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
         mu_newton_schulz_start.c(record, first.c());
         mu_newton_schulz_start.norm_factor(record, spec.schedule().normFactor());
         mu_newton_schulz_start.epsilon(record, spec.epsilon());
-        mu_newton_schulz_start.convention(
-                record,
-                switch (spec.norm()) {
-                    case ADD_EPSILON -> Muonium.MU_NORM_ADD_EPSILON();
-                    case MAX_EPSILON -> Muonium.MU_NORM_MAX_EPSILON();
-                    // The device forms the first step's coefficients before there is a Gram matrix.
-                    case GRAM -> Muonium.MU_NORM_MAX_EPSILON();
-                });
+        mu_newton_schulz_start.convention(record, convention);
         return start;
+    }
+
+    private static int convention(NormConvention norm) {
+        return switch (norm) {
+            case ADD_EPSILON -> Muonium.MU_NORM_ADD_EPSILON();
+            case MAX_EPSILON -> Muonium.MU_NORM_MAX_EPSILON();
+            case GRAM ->
+                throw new IllegalArgumentException(
+                        "Newton-Schulz for many matrices at a time, as on a GPU, cannot divide by the norm of the Gram"
+                                + " matrix, which it does not have when it begins; take NormConvention.ADD_EPSILON or"
+                                + " MAX_EPSILON");
+        };
     }
 
     /**
@@ -137,7 +143,7 @@ public final class BatchedNewtonSchulz implements AutoCloseable {
      * @param count the number of matrices, at least 1
      * @param workspace memory of the device, of at least {@code count} times {@link #workspaceBytes}, aligned to 4 bytes (256 are
      *     faster), which the caller owns; its contents are overwritten
-     * @throws IllegalArgumentException if the workspace is too small or not the device's
+     * @throws IllegalArgumentException if the workspace is too small or not the device's, or the norm is {@link NormConvention#GRAM}
      * @throws UnsupportedOperationException if the device cannot multiply matrices of the precision that was asked for
      */
     public static BatchedNewtonSchulz bind(

@@ -152,8 +152,8 @@ final class DenseEvaluation extends Evaluation<Matrix> {
     }
 
     @Override
-    void applyToX(double alpha, Matrix p, boolean isFirst) {
-        add(new SumStage(device.kernels(), alpha, x, productWithX(p, true)), isFirst);
+    void applyStepToX(Coefficients coefficients, Matrix p, boolean isFirst, boolean isLast) {
+        add(new SumStage(device.kernels(), coefficients.a(), x, productWithX(p, true)), isFirst);
         swapX();
     }
 

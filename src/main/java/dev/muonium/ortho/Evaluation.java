@@ -66,8 +66,8 @@ abstract class Evaluation<M> {
     /** {@code X ← P·X}, or {@code X·P} for a tall X. */
     abstract void applyToX(M p, boolean isLast);
 
-    /** {@code X ← alpha·X + P·X}, or {@code alpha·X + X·P} for a tall X. */
-    abstract void applyToX(double alpha, M p, boolean isFirst);
+    /** The same for a single step, and {@code a·X} added if P is {@link #identityApart without the identity}. */
+    abstract void applyStepToX(Coefficients coefficients, M p, boolean isFirst, boolean isLast);
 
     /** Whether {@code a·X} is added to {@code P·X} rather than {@code a·I} to P, where a way leaves it open. */
     abstract boolean identityApart();
@@ -130,11 +130,7 @@ abstract class Evaluation<M> {
             } else {
                 nonic(coefficients, a, p, square(2), square(3), !identityApart(), upper, step == 0);
             }
-            if (identityApart()) {
-                applyToX(coefficients.a(), p, step == 0);
-            } else {
-                applyToX(p, step == steps.size() - 1);
-            }
+            applyStepToX(coefficients, p, step == 0, step == steps.size() - 1);
         }
     }
 

@@ -24,7 +24,10 @@ public final class Iteration {
     /** With a norm of 2^±this, neither the Gram matrix nor its square leaves the range of FP32 or bfloat16. */
     private static final int EASY_EXPONENT = 12;
 
-    /** No schedule leaves larger singular values, and all of them together hardly ever come near it. */
+    /**
+     * Above it, the root mean square of the singular values means that something went wrong: what converges leaves them near 1. A schedule that was cut
+     * short can leave single ones above (Polar Express after three steps: 1.87) and then, if nearly all are, is computed a second time for nothing.
+     */
     private static final double LARGEST = 1.5;
 
     private final ElementType precision;
@@ -171,7 +174,7 @@ public final class Iteration {
     }
 
     /**
-     * Whether a result cannot be one: the polynomials leave no singular value above {@value #LARGEST}, but rounding can make small
+     * Whether a result cannot be one, because its singular values are above {@value #LARGEST} in root mean square: rounding can make small
      * eigenvalues of the Gram matrix negative and large ones larger, which the steps that follow a restart blow up. An iteration that
      * does not go by the Gram matrix has no {@link #fallback} and is never wrong in this way.
      *

@@ -44,13 +44,13 @@ public record NewtonSchulz(
         }
     }
 
-    /** Keller's five steps, {@code U/(‖U‖ + 1e-7)}, as in torch's Muon; precision and way chosen per device and shape. */
+    /** Keller's five steps, {@code U/(‖U‖ + 1e-7)}, as in torch's Muon, and what {@code Muon} takes by default on a GPU; precision and way chosen per device and shape. */
     public static NewtonSchulz defaults() {
         return new NewtonSchulz(CoefficientSchedule.keller(), NormConvention.ADD_EPSILON, 1e-7, null, null);
     }
 
     /**
-     * What {@code Muon} takes by default: {@link CoefficientSchedule#fourSteps} of an input that is normalized by its Gram matrix; precision
+     * What {@code Muon} takes by default on a CPU: {@link CoefficientSchedule#fourSteps} of an input that is normalized by its Gram matrix; precision
      * and way chosen per device and shape.
      */
     public static NewtonSchulz fourSteps() {
@@ -80,19 +80,6 @@ public record NewtonSchulz(
     /** A copy that is evaluated in one way, whatever the shape. */
     public NewtonSchulz way(Way newWay) {
         return new NewtonSchulz(schedule, norm, epsilon, precision, newWay);
-    }
-
-    /**
-     * What is evaluated for many matrices at a time, as on a GPU, where a result is not looked at: this, but Keller's five steps in the place of
-     * what normalizes by the Gram matrix. Such schedules begin with larger singular values, and a single Gram iteration that goes wrong in bf16
-     * would spoil the weights.
-     */
-    public NewtonSchulz unguarded() {
-        return norm == NormConvention.GRAM ? defaults().epsilon(epsilon).withEvaluation(precision, way) : this;
-    }
-
-    private NewtonSchulz withEvaluation(@Nullable ElementType newPrecision, @Nullable Way newWay) {
-        return new NewtonSchulz(schedule, norm, epsilon, newPrecision, newWay);
     }
 
     /** The type of the iterates on a device. */

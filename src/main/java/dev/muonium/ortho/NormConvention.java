@@ -19,8 +19,7 @@ public enum NormConvention {
     /**
      * {@code X = U / max(√‖U·Uᵀ‖, ε)} with the Frobenius norm of the Gram matrix that the first step computes anyway: the Schatten norm
      * {@code (Σσ⁴)^(1/4)}, which is never above {@code ‖U‖} and never below σ_max, and mostly close to it, so that the steps begin with
-     * larger singular values. A GPU, which forms the first step's coefficients before there is a Gram matrix, divides by
-     * {@code max(‖U‖, ε)} instead.
+     * larger singular values. Not on a GPU, which forms the first step's coefficients before there is a Gram matrix.
      */
     GRAM {
         @Override

@@ -200,7 +200,7 @@ final class PanelEvaluation extends Evaluation<MemorySegment> {
     }
 
     @Override
-    void applyToX(double alpha, MemorySegment p, boolean isFirst) {
-        throw new AssertionError("the multiple of the identity is part of P");
+    void applyStepToX(Coefficients coefficients, MemorySegment p, boolean isFirst, boolean isLast) {
+        applyToX(p, isLast);
     }
 }

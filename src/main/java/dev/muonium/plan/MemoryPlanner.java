@@ -10,7 +10,6 @@ import dev.muonium.optim.Muon;
 import dev.muonium.optim.Optimizer;
 import dev.muonium.optim.OptimizerMemory;
 import dev.muonium.optim.StatePlacement;
-import dev.muonium.ortho.BatchedNewtonSchulz;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
@@ -170,8 +169,7 @@ public final class MemoryPlanner {
         for (Map.Entry<Shape, Integer> entry : counts.entrySet()) {
             Shape shape = entry.getKey();
             ElementType iterates = device.iterates();
-            long one = BatchedNewtonSchulz.workspaceBytes(
-                    muon.newtonSchulz().unguarded(), iterates, shape.extent(0), shape.extent(1));
+            long one = OptimizerMemory.workspaceBytesOnGpu(muon, shape, iterates);
             long fitting = Math.clamp(Optimizer.Builder.DEFAULT_WORKSPACE_CAP / one, 1, entry.getValue());
             long batches = (entry.getValue() + fitting - 1) / fitting;
             most = Math.max(most, one * ((entry.getValue() + batches - 1) / batches));

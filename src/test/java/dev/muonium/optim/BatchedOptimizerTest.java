@@ -2,6 +2,7 @@ package dev.muonium.optim;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.muonium.device.Device;
@@ -38,6 +39,32 @@ class BatchedOptimizerTest extends CpuOptimizerContract {
                         .state(format))
                 .group(AdamW.defaults().learningRate(3e-3).state(format))
                 .clipGlobalNorm(3);
+    }
+
+    @Test
+    void nobodyLooksAtItsResultsSoThatGramNormsAreRefusedAndKellersStepsTheDefault() {
+        try (Model model = model();
+                Optimizer tasks =
+                        Optimizer.builder(device).group(Muon.defaults()).build();
+                Optimizer batches = builder(device).group(Muon.defaults()).build();
+                Optimizer asked = builder(device)
+                        .group(Muon.defaults().newtonSchulz(NewtonSchulz.fourSteps()))
+                        .build()) {
+            Parameter matrix = model.parameters().stream()
+                    .filter(parameter -> parameter.kind() == ParameterKind.MATRIX)
+                    .findFirst()
+                    .orElseThrow();
+            tasks.add(matrix);
+            batches.add(matrix);
+            assertTrue(tasks.describe().contains("muon (four-steps)"), tasks.describe());
+            assertTrue(batches.describe().contains("muon (keller)"), batches.describe());
+            String message = assertThrows(IllegalArgumentException.class, () -> asked.add(matrix))
+                    .getMessage();
+            assertTrue(
+                    message.startsWith("group 'muon' asks for Newton-Schulz with the norm of the Gram matrix"),
+                    message);
+            assertTrue(asked.parameters().isEmpty());
+        }
     }
 
     @ParameterizedTest

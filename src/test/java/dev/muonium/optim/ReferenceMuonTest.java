@@ -83,7 +83,7 @@ class ReferenceMuonTest {
                     momentum[i] = 0.8 * momentum[i] + 0.2 * gradientScale * g[i];
                     u[i] = nesterov ? 0.2 * gradientScale * g[i] + 0.8 * momentum[i] : momentum[i];
                 }
-                double[] o = ReferenceNewtonSchulz.apply(muon.newtonSchulz(), u, rows, cols);
+                double[] o = ReferenceNewtonSchulz.apply(muon.newtonSchulzOn(device), u, rows, cols);
                 for (int i = 0; i < u.length; i++) {
                     expected[i] = expected[i] * (1 - lr * 0.3) - lr * factor(adjustment, rows, cols) * o[i];
                 }

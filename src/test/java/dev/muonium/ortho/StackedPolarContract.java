@@ -159,6 +159,16 @@ abstract class StackedPolarContract {
         }
     }
 
+    @Test
+    void theNormOfTheGramMatrixIsRefused() {
+        try (Tensor workspace = f32(new float[1024])) {
+            PolarFactorContract.assertMessage(
+                    "cannot divide by the norm of the Gram matrix",
+                    () -> BatchedNewtonSchulz.bind(
+                            FP32.norm(NormConvention.GRAM), device, 3, 4, 1, workspace.segment()));
+        }
+    }
+
     /** What an iteration for n matrices takes is n times what one takes, so that a plan can divide a cap by it. */
     @Test
     void theWorkspaceGrowsWithTheNumberOfMatrices() {

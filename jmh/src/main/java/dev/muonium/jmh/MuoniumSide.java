@@ -56,7 +56,7 @@ final class MuoniumSide implements Side {
 
     @Override
     public String describe() {
-        NewtonSchulz policy = Muon.defaults().newtonSchulz();
+        NewtonSchulz policy = Muon.defaults().newtonSchulzOn(device);
         return "Muonium, " + device.describe() + ", Newton-Schulz in " + policy.precisionOn(device)
                 + ", default policy: " + policy.schedule().name() + " ("
                 + policy.schedule().steps().size() + " steps)";
@@ -64,7 +64,7 @@ final class MuoniumSide implements Side {
 
     @Override
     public List<String> ways() {
-        return Muon.defaults().newtonSchulz().equals(kellers()) ? List.of(DEFAULT) : List.of(DEFAULT, KELLER);
+        return Muon.defaults().newtonSchulzOn(device).equals(kellers()) ? List.of(DEFAULT) : List.of(DEFAULT, KELLER);
     }
 
     @Override

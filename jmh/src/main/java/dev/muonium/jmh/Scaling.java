@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 
 /**
@@ -144,7 +145,8 @@ final class Scaling {
     }
 
     private ScalingRow row(String label, MatrixSet set, long parameters, int count, int steps, Quartiles millis) {
-        NewtonSchulz policy = Muon.defaults().newtonSchulz();
+        NewtonSchulz policy = policy();
+        ElementType iterates = Objects.requireNonNull(policy.precision());
         int kellers = NewtonSchulz.defaults().schedule().steps().size();
         double plain = 0;
         double done = 0;
@@ -152,7 +154,7 @@ final class Scaling {
             long m = shape.extent(0);
             long n = shape.extent(1);
             plain += set.layers() * Work.plainNewtonSchulzFlops(kellers, m, n);
-            done += set.layers() * Work.newtonSchulzFlops(policy.wayFor(m, n, precision()), policy.schedule(), m, n);
+            done += set.layers() * Work.newtonSchulzFlops(policy.wayFor(m, n, iterates), policy.schedule(), m, n);
         }
         // g 4, codes and scales of m 2 · 1.03, w 2 · 4.
         double bytes = parameters * (4 + 2 * (1 + 4.0 / 128) + 8);
@@ -160,7 +162,7 @@ final class Scaling {
     }
 
     private ScalingRow withCeilings(ScalingRow row) {
-        String peak = (precision() == ElementType.BF16 ? "bf16" : "fp32") + " " + row.threads();
+        String peak = (policy().precision() == ElementType.BF16 ? "bf16" : "fp32") + " " + row.threads();
         double copy = Math.max(ceiling("copy " + row.threads()), ceiling("non-temporal copy " + row.threads()));
         return new ScalingRow(
                 row.label(),
@@ -179,13 +181,11 @@ final class Scaling {
         return ceilings.getOrDefault(name, Double.NaN);
     }
 
-    /** The precision that the measured process iterates in. */
-    private ElementType precision() {
-        if (!tier.isEmpty()) {
-            return ElementType.F32;
-        }
+    /** The iteration of the measured process, with its precision. */
+    private NewtonSchulz policy() {
         try (Device device = Device.cpu(1)) {
-            return Muon.defaults().newtonSchulz().precisionOn(device);
+            NewtonSchulz policy = Muon.defaults().newtonSchulzOn(device);
+            return policy.precision(tier.isEmpty() ? policy.precisionOn(device) : ElementType.F32);
         }
     }
 

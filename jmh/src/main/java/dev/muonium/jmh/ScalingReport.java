@@ -1,27 +1,17 @@
 package dev.muonium.jmh;
 
-import java.awt.BasicStroke;
-import java.awt.Color;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.XYChart;
-import org.knowm.xchart.XYChartBuilder;
-import org.knowm.xchart.XYSeries;
 import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /** Writes what {@link Scaling} measured: a table for the eye, a file and a picture for the documentation. */
 final class ScalingReport {
-    private static final Color[] COLORS = {
-        new Color(0x5A, 0x9B, 0xD5), new Color(0xC4, 0x3C, 0x00), new Color(0x44, 0x88, 0x44)
-    };
-    private static final int DOTS_PER_INCH = 144;
-
     private ScalingReport() {}
 
     static String header() {
@@ -75,47 +65,25 @@ final class ScalingReport {
         Path figures = folder.resolve("scaling.csv");
         Path picture = folder.resolve("scaling.png");
         Files.write(figures, lines);
-        BitmapEncoder.saveBitmapWithDPI(
-                chart(machine, rows), picture.toString(), BitmapEncoder.BitmapFormat.PNG, DOTS_PER_INCH);
+        Charts.write(chart(machine, rows), picture);
         return figures + ", " + picture;
     }
 
     /** Time over parameters, both logarithmic: a straight line of slope 1 is a time in proportion to them. */
     private static XYChart chart(String machine, List<ScalingRow> rows) {
-        XYChart chart = new XYChartBuilder()
-                .width(900)
-                .height(500)
-                .title("INT8 Muon step")
-                .xAxisTitle("Parameters (" + machine + ")")
-                .yAxisTitle("Seconds")
-                .build();
+        XYChart chart = Charts.of("INT8 Muon step", "Parameters (" + machine + ")", "Seconds");
         chart.getStyler().setXAxisLogarithmic(true);
         chart.getStyler().setYAxisLogarithmic(true);
         chart.getStyler().setLegendPosition(LegendPosition.InsideNW);
-        chart.getStyler().setChartBackgroundColor(Color.WHITE);
-        chart.getStyler().setPlotBackgroundColor(Color.WHITE);
-        chart.getStyler().setPlotBorderVisible(false);
-        chart.getStyler().setPlotGridLinesColor(new Color(0xE4, 0xE4, 0xE4));
-        chart.getStyler().setPlotGridLinesStroke(new BasicStroke(1));
-        chart.getStyler().setLegendBorderColor(Color.WHITE);
-        chart.getStyler().setLocale(Locale.ROOT);
-        List<Integer> threads =
-                rows.stream().map(ScalingRow::threads).distinct().toList();
-        for (int i = 0; i < threads.size(); i++) {
-            int count = threads.get(i);
+        for (int count : rows.stream().map(ScalingRow::threads).distinct().toList()) {
             List<ScalingRow> ofThem =
                     rows.stream().filter(row -> row.threads() == count).toList();
-            XYSeries series = chart.addSeries(
+            Charts.line(
+                    chart,
                     count == 1 ? "1 thread" : count + " threads",
-                    ofThem.stream().mapToDouble(ScalingRow::parameters).toArray(),
-                    ofThem.stream()
-                            .mapToDouble(row -> row.millis().median() / 1e3)
-                            .toArray());
-            series.setMarker(SeriesMarkers.CIRCLE);
-            Color color = COLORS[i % COLORS.length];
-            series.setMarkerColor(color);
-            series.setLineColor(color);
-            series.setLineStyle(new BasicStroke(2));
+                    ofThem.stream().map(row -> (double) row.parameters()).toList(),
+                    ofThem.stream().map(row -> row.millis().median() / 1e3).toList(),
+                    SeriesMarkers.CIRCLE);
         }
         return chart;
     }

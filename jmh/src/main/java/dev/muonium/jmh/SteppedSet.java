@@ -37,7 +37,7 @@ final class SteppedSet {
         optimizer.add(Parameter.of(ParameterKind.MATRIX, weights, gradient).inGroup(group.name()));
         parameters += shape.elements();
         if (group instanceof Muon muon) {
-            int steps = muon.newtonSchulz().schedule().steps().size();
+            int steps = muon.newtonSchulzOn(device).schedule().steps().size();
             flops += Work.plainNewtonSchulzFlops(steps, shape.extent(0), shape.extent(1));
         }
     }
