@@ -46,6 +46,22 @@ void fill(char* memory, size_t bytes) {
   }
 }
 
+/* The pages that lie within a range of more than one page. Those at its ends hold somebody else's memory as well, which madvise would
+ * take along: it rounds the end up. */
+struct Pages {
+  char* begin;
+  char* end;
+
+  size_t bytes() const { return static_cast<size_t>(end - begin); }
+};
+
+Pages pages_within(char* begin, char* end) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t before = (page - reinterpret_cast<uintptr_t>(begin) % page) % page;
+  const uintptr_t after = reinterpret_cast<uintptr_t>(end) % page;
+  return {begin + before, end - after};
+}
+
 void protect(int access) {
   for (const auto& device : machine().devices) {
     if (device->high_water != 0 && mprotect(device->region, device->high_water, access) != 0) {
@@ -201,7 +217,8 @@ bool release(void* memory) {
   char* begin = it->first - kRedzone;
   device.live.erase(it);
   if (bytes > kFillAll) {
-    madvise(begin, rounded(bytes) + 2 * kRedzone, MADV_DONTNEED);
+    const Pages pages = pages_within(begin, begin + rounded(bytes) + 2 * kRedzone);
+    madvise(pages.begin, pages.bytes(), MADV_DONTNEED);
   }
   MU_POISON(begin, rounded(bytes) + 2 * kRedzone);
   give_back(device, begin, rounded(bytes) + 2 * kRedzone);
@@ -211,16 +228,14 @@ bool release(void* memory) {
 void clear(void* memory, size_t bytes) {
   char* begin = static_cast<char*>(memory);
   char* end = begin + bytes;
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const size_t before = static_cast<size_t>((page - reinterpret_cast<uintptr_t>(begin) % page) % page);
-  const size_t after = static_cast<size_t>(reinterpret_cast<uintptr_t>(end) % page);
+  const Pages pages = pages_within(begin, end);
   /* Pages that are given back are zeros, and cost nothing until they are used. */
-  if (bytes <= kFillAll || madvise(begin + before, bytes - before - after, MADV_DONTNEED) != 0) {
+  if (bytes <= kFillAll || madvise(pages.begin, pages.bytes(), MADV_DONTNEED) != 0) {
     std::memset(begin, 0, bytes);
     return;
   }
-  std::memset(begin, 0, before);
-  std::memset(end - after, 0, after);
+  std::memset(begin, 0, static_cast<size_t>(pages.begin - begin));
+  std::memset(pages.end, 0, static_cast<size_t>(end - pages.end));
 }
 
 int device_of(const void* address) {
