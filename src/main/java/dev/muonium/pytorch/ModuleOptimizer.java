@@ -228,11 +228,13 @@ public final class ModuleOptimizer implements AutoCloseable {
 
     /** Takes over what was found. */
     private void addAll(List<FoundParameter> all) {
-        for (FoundParameter found : all) {
-            if (found.isTrained()) {
-                add(found);
-            } else {
-                frozen.add(found);
+        try (PointerScope _ = new PointerScope()) {
+            for (FoundParameter found : all) {
+                if (found.isTrained()) {
+                    add(found);
+                } else {
+                    frozen.add(found);
+                }
             }
         }
     }
@@ -357,7 +359,7 @@ public final class ModuleOptimizer implements AutoCloseable {
         return optimizer.state(parameter);
     }
 
-    /** The trained parameters as the optimizer sees them: where their weights lie, and the gradients of the last step. Not to be changed. */
+    /** The trained parameters as the optimizer sees them: where their weights lie, and the gradients of the last step, which PyTorch may have freed since. Not to be changed. */
     public List<Parameter> parameters() {
         return optimizer.parameters();
     }
