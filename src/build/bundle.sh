@@ -28,7 +28,7 @@ mkdir -p "$bundle"/{lib,test,jmh,bin,recordings} "$work/jars"
 # --- the Java runtime --------------------------------------------------------------------------------------------------
 
 # What jdeps finds in our jars, and what they reach otherwise: logging, the scan of the tests' jar, JMH's Unsafe and forks.
-modules=java.base,java.desktop,java.logging,java.management,java.naming,java.xml,jdk.unsupported,jdk.management,jdk.zipfs
+modules=java.base,java.desktop,java.logging,java.management,java.naming,java.xml,jdk.jfr,jdk.unsupported,jdk.management,jdk.zipfs
 # Not compressed: xz packs what is not compressed to two thirds of what it makes of what is.
 # Without most of what draws windows, prints, plays sounds and transforms XML: pictures of charts need none of it. Every package must
 # keep a class, so it is nested classes that go, and the second half of the alphabet.

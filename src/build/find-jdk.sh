@@ -32,3 +32,15 @@ find_jdk() {
     done < <(set +e; jdk_candidates "$1")
     return 1
 }
+
+# find_newer_jdk MAJOR prints the home of the newest JDK after that version, or fails.
+find_newer_jdk() {
+    local home major newest=$1 found=
+    while IFS= read -r home; do
+        if [ -n "$home" ] && major=$(jdk_major "$home") && [ "${major:-0}" -gt "$newest" ]; then
+            newest=$major
+            found=$home
+        fi
+    done < <(set +e; jdk_candidates "$1"; env | sed -n 's/^JAVA[0-9]\{1,\}_HOME=//p')
+    [ -n "$found" ] && printf '%s\n' "$found"
+}

@@ -1,5 +1,6 @@
 /** Memory-light training for the JVM. */
 module dev.muonium {
+    requires jdk.jfr;
     requires org.apache.logging.log4j;
     requires static transitive org.bytedeco.pytorch;
     requires static transitive org.jspecify;

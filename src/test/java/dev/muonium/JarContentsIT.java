@@ -18,13 +18,8 @@ import java.util.Set;
 import java.util.function.Predicate;
 import java.util.jar.JarFile;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
-import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
-import org.w3c.dom.Element;
-import org.w3c.dom.NodeList;
 
 /** Looks at the jars as they are packed: what an embedder gets must not carry the command line or its text. */
 final class JarContentsIT {
@@ -119,6 +114,17 @@ final class JarContentsIT {
         assertEquals(Set.of("org.apache.logging.log4j"), required);
     }
 
+    /** What a module passes on javac wants of everybody who requires it, also what is needed at compile time only. */
+    @Test
+    void theLibraryAsksNobodyForAFrameworkThatItDoesNotUse() {
+        Set<String> passedOn = descriptor(LIBRARY).requires().stream()
+                .filter(requires -> requires.modifiers().contains(ModuleDescriptor.Requires.Modifier.TRANSITIVE))
+                .map(ModuleDescriptor.Requires::name)
+                .collect(Collectors.toSet());
+
+        assertEquals(Set.of("org.jspecify"), passedOn);
+    }
+
     @Test
     void theCommandLineIsAModuleOnTopOfTheLibrary() throws IOException {
         assertEquals("dev.muonium.cli", descriptor(COMMAND_LINE).name());
@@ -127,22 +133,6 @@ final class JarContentsIT {
                         .filter(name -> name.endsWith(".class") && !name.equals("module-info.class"))
                         .allMatch(name -> name.startsWith("dev/muonium/cli/")),
                 "the command line's jar carries classes of the library");
-    }
-
-    @Test
-    void anEmbedderInheritsOnlyTheLoggingApiAndTheNullAnnotations() throws Exception {
-        Element project = DocumentBuilderFactory.newDefaultInstance()
-                .newDocumentBuilder()
-                .parse(Path.of("pom.xml").toFile())
-                .getDocumentElement();
-        Set<String> inherited = children(project, "dependencies")
-                .flatMap(dependencies -> children(dependencies, "dependency"))
-                .filter(dependency -> text(dependency, "optional").isEmpty()
-                        && text(dependency, "scope").isEmpty())
-                .map(dependency -> text(dependency, "artifactId"))
-                .collect(Collectors.toSet());
-
-        assertEquals(Set.of("log4j-api", "jspecify"), inherited);
     }
 
     /** Frameworks that adapters are for: an app that has one brings it, and no other app gets it. */
@@ -156,18 +146,6 @@ final class JarContentsIT {
         String path = Files.readString(Path.of("target/cli.modulepath"));
         assertTrue(path.contains("picocli"), path);
         assertFalse(path.contains("bytedeco"), path);
-    }
-
-    private static String text(Element parent, String name) {
-        return children(parent, name).map(Element::getTextContent).collect(Collectors.joining());
-    }
-
-    private static Stream<Element> children(Element parent, String name) {
-        NodeList nodes = parent.getChildNodes();
-        return IntStream.range(0, nodes.getLength())
-                .mapToObj(nodes::item)
-                .filter(node -> node.getNodeName().equals(name))
-                .map(Element.class::cast);
     }
 
     private static ModuleDescriptor descriptor(Path jar) {

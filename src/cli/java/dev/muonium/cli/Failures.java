@@ -84,7 +84,8 @@ final class Failures implements IExecutionExceptionHandler, IParameterExceptionH
 
     private static String sentence(String message) {
         String trimmed = message.strip();
-        return trimmed.endsWith(".") || trimmed.endsWith("?") ? trimmed : trimmed + ".";
+        boolean endsInTable = trimmed.contains("\n");
+        return endsInTable || trimmed.endsWith(".") || trimmed.endsWith("?") ? trimmed : trimmed + ".";
     }
 
     private static boolean debug(CommandLine command) {

@@ -2,9 +2,9 @@ package dev.muonium.cli;
 
 import dev.muonium.cli.input.TrainingText;
 import dev.muonium.device.Device;
+import dev.muonium.memory.ResidentMemory;
 import dev.muonium.nano.Precision;
 import dev.muonium.nano.Preset;
-import dev.muonium.nano.ResidentMemory;
 import dev.muonium.nano.TextData;
 import dev.muonium.nano.Tokenizer;
 import dev.muonium.nano.Trainer;

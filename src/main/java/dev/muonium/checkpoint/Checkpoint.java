@@ -2,6 +2,8 @@ package dev.muonium.checkpoint;
 
 import dev.muonium.checkpoint.Manifest.FileEntry;
 import dev.muonium.checkpoint.Manifest.ManifestException;
+import dev.muonium.events.CheckpointEvent;
+import dev.muonium.events.Events;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -41,6 +43,26 @@ public final class Checkpoint implements AutoCloseable {
      * @throws CheckpointException if it is incomplete, changed, of another version, or cannot be read; one sentence says which
      */
     public static Checkpoint open(Path folder) {
+        CheckpointEvent event = Events.checkpoint();
+        if (event == null) {
+            return read(folder);
+        }
+        event.operation = "open";
+        event.step = -1;
+        try {
+            Checkpoint opened = read(folder);
+            event.step = opened.step();
+            event.bytes = opened.byteSize();
+            return opened;
+        } catch (CheckpointException e) {
+            event.failure = e.getMessage();
+            throw e;
+        } finally {
+            event.commit();
+        }
+    }
+
+    private static Checkpoint read(Path folder) {
         Manifest manifest = manifest(folder);
         Map<String, Safetensors> parts = new LinkedHashMap<>();
         try {
@@ -106,6 +128,14 @@ public final class Checkpoint implements AutoCloseable {
                         "'" + file + "' does not have the checksum that the manifest says; it was changed");
             }
         }
+    }
+
+    /** Bytes of the tensors of all parts. */
+    long byteSize() {
+        return parts.values().stream()
+                .flatMap(part -> part.names().stream().map(part::tensor))
+                .mapToLong(tensor -> tensor.data().byteSize())
+                .sum();
     }
 
     /** The folder. */

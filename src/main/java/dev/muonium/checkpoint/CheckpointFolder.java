@@ -1,6 +1,8 @@
 package dev.muonium.checkpoint;
 
 import dev.muonium.checkpoint.Manifest.FileEntry;
+import dev.muonium.events.CheckpointEvent;
+import dev.muonium.events.Events;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -186,7 +188,34 @@ public final class CheckpointFolder implements AutoCloseable {
      * @return the checkpoint's folder
      * @throws CheckpointException if it cannot be written; all earlier checkpoints are as they were
      */
-    public synchronized Path save(long step, Map<String, String> values, List<CheckpointPart> parts) {
+    public Path save(long step, Map<String, String> values, List<CheckpointPart> parts) {
+        return save(step, values, parts, false);
+    }
+
+    /** The same. */
+    Path save(long step, Map<String, String> values, List<CheckpointPart> parts, boolean inBackground) {
+        CheckpointEvent event = Events.checkpoint();
+        if (event == null) {
+            return write(step, values, parts);
+        }
+        event.operation = "save";
+        event.step = step;
+        event.bytes = parts.stream()
+                .flatMap(part -> part.tensors().stream())
+                .mapToLong(tensor -> tensor.data().byteSize())
+                .sum();
+        event.background = inBackground;
+        try {
+            return write(step, values, parts);
+        } catch (RuntimeException e) {
+            event.failure = e.getMessage();
+            throw e;
+        } finally {
+            event.commit();
+        }
+    }
+
+    private synchronized Path write(long step, Map<String, String> values, List<CheckpointPart> parts) {
         if (!lock.isValid()) {
             throw new IllegalStateException("the checkpoint folder '" + folder + "' was used after it was closed");
         }

@@ -91,7 +91,7 @@ public final class CheckpointSaver implements AutoCloseable {
     private void write(long step, Map<String, String> values, List<CheckpointPart> parts) {
         try {
             failure = null;
-            folder.save(step, values, parts);
+            folder.save(step, values, parts, inBackground);
         } catch (CheckpointException e) {
             failed(e);
         } catch (RuntimeException | OutOfMemoryError e) {

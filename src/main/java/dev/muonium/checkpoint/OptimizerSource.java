@@ -25,7 +25,7 @@ final class OptimizerSource implements StateSource {
     private static final String STEP = ".step";
     private static final String SCALES = ".scales";
     private static final String FORMAT = "format of ";
-    private static final String STEPS = "optimizer steps";
+    static final String STEPS = "optimizer steps";
     private static final ValueLayout.OfLong COUNT = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private static final ValueLayout.OfFloat FLOAT =

@@ -45,9 +45,15 @@ public final class SafetensorsWriter {
     /** The same, and every byte that is written goes to {@code digest} as well. */
     static void write(
             Path file, Map<String, String> metadata, List<StoredTensor> tensors, @Nullable MessageDigest digest) {
-        List<StoredTensor> ordered = new ArrayList<>(tensors);
+        writePending(file, metadata, tensors.stream().map(PendingTensor::of).toList(), digest);
+    }
+
+    /** The same for tensors that are made while the file is written, one after the other. */
+    static void writePending(
+            Path file, Map<String, String> metadata, List<PendingTensor> tensors, @Nullable MessageDigest digest) {
+        List<PendingTensor> ordered = new ArrayList<>(tensors);
         ordered.sort(
-                Comparator.comparingInt((StoredTensor tensor) -> tensor.type().byteSize())
+                Comparator.comparingInt((PendingTensor tensor) -> tensor.type().byteSize())
                         .reversed());
         requireNames(ordered);
         byte[] header = header(metadata, ordered);
@@ -73,9 +79,9 @@ public final class SafetensorsWriter {
         }
     }
 
-    private static void requireNames(List<StoredTensor> tensors) {
+    private static void requireNames(List<PendingTensor> tensors) {
         Set<String> names = new HashSet<>();
-        for (StoredTensor tensor : tensors) {
+        for (PendingTensor tensor : tensors) {
             if (tensor.name().equals(SafetensorsHeader.METADATA)) {
                 throw new IllegalArgumentException("no tensor may be called '" + SafetensorsHeader.METADATA + "'");
             }
@@ -85,7 +91,7 @@ public final class SafetensorsWriter {
         }
     }
 
-    private static byte[] header(Map<String, String> metadata, List<StoredTensor> tensors) {
+    private static byte[] header(Map<String, String> metadata, List<PendingTensor> tensors) {
         StringBuilder json = new StringBuilder("{");
         if (!metadata.isEmpty()) {
             quote(json, SafetensorsHeader.METADATA).append(":{");
@@ -98,8 +104,8 @@ public final class SafetensorsWriter {
             json.append('}');
         }
         long begin = 0;
-        for (StoredTensor tensor : tensors) {
-            long end = begin + tensor.data().byteSize();
+        for (PendingTensor tensor : tensors) {
+            long end = begin + tensor.byteSize();
             quote(json.append(json.length() > 1 ? "," : ""), tensor.name())
                     .append(":{\"dtype\":\"")
                     .append(tensor.type())
@@ -134,7 +140,7 @@ public final class SafetensorsWriter {
         return json.append('"');
     }
 
-    private static void writeAll(Path file, byte[] header, List<StoredTensor> tensors, @Nullable MessageDigest digest)
+    private static void writeAll(Path file, byte[] header, List<PendingTensor> tensors, @Nullable MessageDigest digest)
             throws IOException {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
             ByteBuffer length = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
@@ -142,11 +148,12 @@ public final class SafetensorsWriter {
             writeAll(channel, ByteBuffer.wrap(header), digest);
             ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK);
             MemorySegment staged = MemorySegment.ofBuffer(chunk);
-            for (StoredTensor tensor : tensors) {
-                long bytes = tensor.data().byteSize();
+            for (PendingTensor tensor : tensors) {
+                MemorySegment data = tensor.data().get();
+                long bytes = tensor.byteSize();
                 for (long at = 0; at < bytes; at += CHUNK) {
                     int part = (int) Math.min(CHUNK, bytes - at);
-                    MemorySegment.copy(tensor.data(), at, staged, 0, part);
+                    MemorySegment.copy(data, at, staged, 0, part);
                     writeAll(channel, chunk.clear().limit(part), digest);
                 }
             }

@@ -1,6 +1,8 @@
 package dev.muonium.checkpoint;
 
 import dev.muonium.device.Device;
+import dev.muonium.events.CheckpointEvent;
+import dev.muonium.events.Events;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.Tensor;
 import dev.muonium.optim.Optimizer;
@@ -104,6 +106,25 @@ public final class TrainingState {
      * @throws CheckpointException if a tensor is missing or has another type, format or shape; nothing was changed
      */
     public void restore(Checkpoint checkpoint) {
+        CheckpointEvent event = Events.checkpoint();
+        if (event == null) {
+            copyFrom(checkpoint);
+            return;
+        }
+        event.operation = "restore";
+        event.step = checkpoint.step();
+        event.bytes = checkpoint.byteSize();
+        try {
+            copyFrom(checkpoint);
+        } catch (RuntimeException e) {
+            event.failure = e.getMessage();
+            throw e;
+        } finally {
+            event.commit();
+        }
+    }
+
+    private void copyFrom(Checkpoint checkpoint) {
         for (StateSource source : sources) {
             source.check(checkpoint.part(source.part()));
         }

@@ -4,6 +4,7 @@ import dev.muonium.bindings.mu.Muonium;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Ledger;
+import dev.muonium.memory.MemoryReport;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
@@ -157,6 +158,11 @@ public final class CpuDevice extends Device {
     @Override
     public BatchKernels batchKernels() {
         return batchKernels;
+    }
+
+    @Override
+    public MemoryReport memoryReport() {
+        return memory.report();
     }
 
     @Override

@@ -5,6 +5,7 @@ import dev.muonium.bindings.cudart.CudaRuntime;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Ledger;
+import dev.muonium.memory.MemoryReport;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
@@ -36,7 +37,7 @@ public final class CudaDevice extends Device {
     private final Deque<Runnable> parts = new ArrayDeque<>();
     private final Set<CudaGraph> graphs = Collections.newSetFromMap(new ConcurrentHashMap<>());
     private final Ledger ledger = new Ledger();
-    private final Ledger.Entry backendBytes = ledger.enter(Purpose.WORKSPACE, 0);
+    private final Ledger.Entry backendBytes = ledger.enter(Purpose.WORKSPACE, "what the CUDA backend holds", 0);
     private final CudaStream stream;
     private final CudaMemory memory;
     private final CudaContext context;
@@ -221,6 +222,11 @@ public final class CudaDevice extends Device {
     @Override
     public BatchKernels batchKernels() {
         return batchKernels;
+    }
+
+    @Override
+    public MemoryReport memoryReport() {
+        return memory.report();
     }
 
     @Override

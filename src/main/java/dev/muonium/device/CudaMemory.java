@@ -7,13 +7,17 @@ import dev.muonium.memory.Allocator;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Ledger;
+import dev.muonium.memory.MemoryReport;
 import dev.muonium.memory.Purpose;
+import dev.muonium.memory.ResidentMemory;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -113,11 +117,29 @@ final class CudaMemory implements Allocator, DeviceMemory {
         long[] info = info();
         return new OutOfDeviceMemoryException(
                 stream.device() + " has no " + asked + " bytes for " + what + ": " + info[0] + " of its " + info[1]
-                        + " bytes are free, and this device's ledger holds " + ledger
-                        + "; smaller batches, 8-bit optimizer state, BF16 weights and activations, or a smaller cap of"
-                        + " the optimizer's workspace need less, and other programs on this GPU may hold the rest",
+                        + " bytes are free; smaller batches, 8-bit optimizer state, BF16 weights and activations, or a"
+                        + " smaller cap of the optimizer's workspace need less, and other programs on this GPU may"
+                        + " hold the rest. What there is:\n"
+                        + report(info),
                 asked,
                 info[0]);
+    }
+
+    MemoryReport report() {
+        return report(info());
+    }
+
+    /** What the GPU has in use beside what the ledger counts, which has memory of the host among it: so it is an estimate. */
+    private MemoryReport report(long[] info) {
+        Map<String, Long> outside = new LinkedHashMap<>();
+        long used = info[1] - info[0];
+        outside.put("in use on the GPU, whoever has it", used);
+        outside.put(
+                "of that at least as much for the CUDA context, libraries and other programs",
+                Math.max(0, used - ledger.total()));
+        outside.put("free on the GPU", info[0]);
+        outside.putAll(ResidentMemory.beside(0));
+        return ledger.report(stream.device(), outside);
     }
 
     /** Bytes that are free, and that there are, of the whole GPU. */
@@ -143,8 +165,9 @@ final class CudaMemory implements Allocator, DeviceMemory {
                 var _ = CudaRuntime.cudaGetLastError();
                 throw new OutOfDeviceMemoryException(
                         "the system gives no " + asked + " bytes of page-locked memory for '" + name + "' (" + purpose
-                                + ", " + type + " " + shape + "); this device's ledger holds " + ledger
-                                + "; other programs may hold it, or the system limits it (ulimit -l)",
+                                + ", " + type + " " + shape
+                                + "); other programs may hold it, or the system limits it (ulimit -l). What there is:\n"
+                                + report(info()),
                         asked,
                         0);
             }

@@ -4,6 +4,7 @@ import dev.muonium.DeviceUnavailableException;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
+import dev.muonium.memory.MemoryReport;
 
 /**
  * Where tensors live and kernels run. A device owns its ledger, its pool of workers, its kernels and its matrix products;
@@ -66,6 +67,12 @@ public abstract sealed class Device implements Allocator, AutoCloseable permits 
 
     /** The memory that tensors of this device lie in. */
     public abstract DeviceMemory memory();
+
+    /**
+     * Who holds memory now: what this device's ledger counts, and an estimate of what it does not (the JVM; on a GPU the CUDA context, libraries and other
+     * programs). Takes some hundred microseconds; may be asked at any time, but on a GPU not in a recording.
+     */
+    public abstract MemoryReport memoryReport();
 
     /** Whether matrix products of this element type are at least as fast as those of FP32 here. */
     public abstract boolean isFast(ElementType type);

@@ -1,11 +1,13 @@
 package dev.muonium.device;
 
-import dev.muonium.MuoniumException;
+import dev.muonium.OutOfDeviceMemoryException;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Ledger;
+import dev.muonium.memory.MemoryReport;
 import dev.muonium.memory.Purpose;
+import dev.muonium.memory.ResidentMemory;
 import dev.muonium.memory.Segments;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
@@ -66,13 +68,20 @@ final class SystemMemory implements Allocator, DeviceMemory {
         long asked = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         MemorySegment address = allocate(asked);
         if (address.equals(MemorySegment.NULL)) {
-            throw new MuoniumException("the system has no " + asked + " bytes for '" + name + "' (" + purpose + ", "
-                    + type + " " + shape + "); allocated so far: " + ledger);
+            throw new OutOfDeviceMemoryException(
+                    "the system has no " + asked + " bytes for '" + name + "' (" + purpose + ", " + type + " " + shape
+                            + "); what there is:\n" + report(),
+                    asked,
+                    ResidentMemory.availableBytes());
         }
         Arena arena = Arena.ofShared();
         MemorySegment memory = address.reinterpret(asked, arena, SystemMemory::free);
         memory.fill((byte) 0);
         return Tensor.own(name, type, shape, memory.asSlice(0, size), arena, ledger, purpose, asked);
+    }
+
+    MemoryReport report() {
+        return ledger.report(device, ResidentMemory.beside(ledger.total()));
     }
 
     @Override

@@ -84,7 +84,7 @@ public final class LowRankOptimizer implements AutoCloseable {
     }
 
     /**
-     * Adds a matrix to a group of the optimizer.
+     * Adds a matrix to a group of the optimizer. It is projected as one and cannot be split: what the optimizer orthogonalizes is R, whose rows are not W's.
      *
      * @param weights {@code m × n}, FP32 or BF16; named as the parameter is to be
      * @throws IllegalArgumentException if it is no matrix, the rank is larger than its smaller side, there is no such group, or one of that name
@@ -93,7 +93,8 @@ public final class LowRankOptimizer implements AutoCloseable {
     public void add(Tensor weights, String group) {
         if (!weights.shape().isMatrix()) {
             throw new IllegalArgumentException("'" + weights.name() + "' has the shape " + weights.shape()
-                    + "; only matrices (rows × cols) can be projected");
+                    + "; only matrices (rows × cols) can be projected"
+                    + (weights.shape().rank() > 2 ? "; of a stack, add each matrix, a Tensor.view, by itself" : ""));
         }
         long smaller = Math.min(weights.shape().extent(0), weights.shape().extent(1));
         if (settings.rank() > smaller) {

@@ -8,7 +8,7 @@ import java.lang.foreign.MemorySegment;
  * Thread-safe.
  */
 public final class CountingAllocator implements Allocator {
-    private final Ledger ledger = new Ledger();
+    private final Ledger ledger = new Ledger(false);
     private final long alignment;
 
     /** @param alignment sizes are rounded up to a multiple of it */

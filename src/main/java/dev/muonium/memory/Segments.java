@@ -16,8 +16,8 @@ public final class Segments {
     public static void requireOffHeap(String name, MemorySegment segment, ElementType type, long elements) {
         if (!segment.isNative()) {
             throw new IllegalArgumentException("'" + name
-                    + "' lies on the Java heap, where native code cannot reach it; allocate it with an Arena, or"
-                    + " use a direct or mapped buffer");
+                    + "' lies on the Java heap, as a float[] does, where the garbage collector moves it while native"
+                    + " code works; allocate it with an Arena, or use a direct or mapped buffer (HostMemory)");
         }
         if (!segment.scope().isAlive()) {
             throw new IllegalStateException("'" + name + "' was used after its arena was closed");

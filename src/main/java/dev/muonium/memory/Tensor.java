@@ -79,8 +79,7 @@ public final class Tensor implements AutoCloseable {
             Ledger ledger,
             Purpose purpose,
             long bytes) {
-        ledger.allocated(purpose, bytes);
-        return new Tensor(name, type, shape, segment, null, release(arena, ledger, purpose, bytes));
+        return new Tensor(name, type, shape, segment, null, release(arena, ledger.enter(purpose, name, bytes)));
     }
 
     /** The same for memory that Java cannot read and write itself. */
@@ -94,8 +93,7 @@ public final class Tensor implements AutoCloseable {
             Ledger ledger,
             Purpose purpose,
             long bytes) {
-        ledger.allocated(purpose, bytes);
-        return new Tensor(name, type, shape, segment, device, release(arena, ledger, purpose, bytes));
+        return new Tensor(name, type, shape, segment, device, release(arena, ledger.enter(purpose, name, bytes)));
     }
 
     /**
@@ -116,10 +114,10 @@ public final class Tensor implements AutoCloseable {
     }
 
     /** What owning a tensor's memory means: the arena to close, and the entry to take back. */
-    private static Runnable release(Arena arena, Ledger ledger, Purpose purpose, long bytes) {
+    private static Runnable release(Arena arena, Ledger.Entry entry) {
         return () -> {
             arena.close();
-            ledger.freed(purpose, bytes);
+            entry.close();
         };
     }
 

@@ -28,9 +28,9 @@ final class InitialWeights {
         return switch (parameter.kind()) {
             case EMBEDDING -> config.weightTied() ? 0.02 : 1;
             case HEAD -> 0.001;
-            case VECTOR ->
+            case VECTOR, STACK, CONVOLUTION ->
                 throw new IllegalArgumentException(
-                        "parameter '" + parameter.name() + "' is a vector; the GPT has none");
+                        "parameter '" + parameter.name() + "' is a " + parameter.kind() + "; the GPT has none");
             case MATRIX ->
                 parameter.name().endsWith("attn.out") || parameter.name().endsWith("mlp.down")
                         ? 0

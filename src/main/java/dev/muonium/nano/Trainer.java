@@ -7,6 +7,7 @@ import dev.muonium.device.Device;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Ledger;
 import dev.muonium.memory.Purpose;
+import dev.muonium.memory.ResidentMemory;
 import dev.muonium.memory.Shape;
 import dev.muonium.optim.Optimizer;
 import dev.muonium.optim.StepReport;

@@ -4,7 +4,8 @@ import dev.muonium.bindings.mu.mu_step;
 import dev.muonium.device.BatchKernels;
 import dev.muonium.device.Device;
 import dev.muonium.device.Recording;
-import dev.muonium.memory.DeviceMemory;
+import dev.muonium.events.Events;
+import dev.muonium.events.OrthogonalizationEvent;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
@@ -14,7 +15,10 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,16 +30,21 @@ import org.jspecify.annotations.Nullable;
  * <p>The workspace has a part for the sums of squares over chunks, and the part that {@link BatchedNewtonSchulz} asks for; the batches
  * take turns in it.
  *
+ * <p>Blocks of state that reach over borders of matrices ({@link BorderBlocks}) have their momentum pass before all batches. Matrices beside them get the rest of theirs, the
+ * elements of u from those blocks by copies, and the sum of their squares in a launch of its own.
+ *
  * <p>State that the host keeps comes through a {@link StateRing}, load by load: what touches state is launched once for each load of a batch, what does not
  * is launched as without a ring. The batches are the same, and so are the bits.
  */
 final class BatchedStep implements StepPlan {
     private static final long ALIGNMENT = 256;
+    private static final int NO_LOAD = -1;
 
     private final Device device;
     private final List<Slot> slots;
     private final List<ElementType> gradientTypes;
     private final WeightRanges weights;
+    private final List<BorderBatch> borders = new ArrayList<>();
     private final List<MuonBatch> muon = new ArrayList<>();
     private final List<AdamWBatch> adamW = new ArrayList<>();
     private final StepRecords records;
@@ -49,19 +58,39 @@ final class BatchedStep implements StepPlan {
     private final Deque<Runnable> releases = new ArrayDeque<>();
 
     /**
-     * What is launched for a load.
+     * What is launched at a time.
      *
-     * @param number of the load
+     * @param load its number, or {@link #NO_LOAD} where no state is needed
      * @param first the number of its first record
-     * @param slots those of its records, of which a slot has several where it was cut
+     * @param members those of its records, of which one has several where its state was cut
      * @param chunks of all of them
      * @param firstChunk the chunks before it in its batch
      */
-    private record Launch<S extends Slot>(int number, int first, List<S> slots, long chunks, long firstChunk) {}
+    private record Launch<M>(int load, int first, List<M> members, long chunks, long firstChunk) {}
 
-    /** Matrices that are updated together. */
+    /** Blocks over borders of matrices that are updated together. */
+    private record BorderBatch(MomentumKind kind, List<Launch<StateSpan>> launches) {}
+
+    /** Elements of u that a block over a border gave. */
+    private record Edge(MemorySegment from, MemorySegment to, long bytes) {}
+
+    /**
+     * Matrices that are updated together.
+     *
+     * @param updates of weights: those of momentum, but where a matrix has edges
+     * @param edges of all of them
+     */
     private record MuonBatch(
-            MatrixKind kind, List<Launch<MuonSlot>> launches, long chunksPerMatrix, BatchedNewtonSchulz iteration) {}
+            MatrixKind kind,
+            List<Launch<MuonPiece>> momentum,
+            List<Launch<MuonPiece>> updates,
+            List<Edge> edges,
+            long matrices,
+            BatchedNewtonSchulz iteration) {
+        long elements() {
+            return kind.rows() * kind.cols();
+        }
+    }
 
     /** Arrays of AdamW that are updated together. */
     private record AdamWBatch(ArrayKind kind, List<Launch<AdamWSlot>> launches) {}
@@ -69,7 +98,7 @@ final class BatchedStep implements StepPlan {
     /** Makes the ring for the loads of all batches, or none where the device keeps the state. */
     interface RingMaker {
         @Nullable
-        StateRing make(StateLoads loads, List<List<Slot>> batches);
+        StateRing make(StateLoads loads, List<List<StateSpan>> batches);
     }
 
     /**
@@ -82,11 +111,21 @@ final class BatchedStep implements StepPlan {
         this.gradientTypes =
                 slots.stream().map(slot -> slot.parameter.gradientType()).toList();
         this.weights = new WeightRanges(slots);
-        List<MuonSlot> matrices = ofType(MuonSlot.class);
+        List<StateSpan> blocks = ofType(MuonSlot.class).stream()
+                .flatMap(slot -> BorderBlocks.of(slot).stream())
+                .toList();
+        List<MuonPiece> matrices = ofType(MuonSlot.class).stream()
+                .flatMap(slot -> slot.pieces.stream())
+                .toList();
         List<AdamWSlot> arrays = ofType(AdamWSlot.class);
+        BatchPlan<MomentumKind> borderPlan = BatchPlan.of(
+                blocks.stream()
+                        .map(block -> new BatchPlan.Item<>(MomentumKind.of(device, (MuonSlot) block.slot()), 0))
+                        .toList(),
+                0);
         BatchPlan<MatrixKind> matrixPlan = BatchPlan.of(
                 matrices.stream()
-                        .map(slot -> new BatchPlan.Item<>(MatrixKind.of(slot), matrixBytes(device, slot)))
+                        .map(piece -> new BatchPlan.Item<>(MatrixKind.of(piece), matrixBytes(device, piece)))
                         .toList(),
                 cap);
         BatchPlan<ArrayKind> arrayPlan = BatchPlan.of(
@@ -94,35 +133,50 @@ final class BatchedStep implements StepPlan {
                         .map(slot -> new BatchPlan.Item<>(ArrayKind.of(slot), 0))
                         .toList(),
                 0);
-        List<List<Slot>> batches = new ArrayList<>();
-        matrixPlan.batches().forEach(batch -> batches.add(members(batch, matrices)));
-        arrayPlan.batches().forEach(batch -> batches.add(members(batch, arrays)));
+        List<List<StateSpan>> batches = new ArrayList<>();
+        borderPlan.batches().forEach(batch -> batches.add(members(batch, blocks)));
+        matrixPlan
+                .batches()
+                .forEach(batch -> batches.add(members(
+                        batch, matrices.stream().map(piece -> piece.inner).toList())));
+        arrayPlan
+                .batches()
+                .forEach(batch -> batches.add(
+                        members(batch, arrays.stream().map(StateSpan::of).toList())));
+        int firstArrays = borderPlan.batches().size() + matrixPlan.batches().size();
         List<List<StateLoads.Arrays>> states = batches.stream()
                 .map(batch -> batch.stream().map(StateLoads.Arrays::of).toList())
                 .toList();
         StateLoads loads = stagingCap == 0 ? StateLoads.resident(states) : StateLoads.staged(states, stagingCap);
         try {
+            int edged = (int) matrices.stream().filter(MuonPiece::isEdged).count();
             this.records = new StepRecords(
                     device,
                     slots.size(),
-                    parts(loads, 0, matrixPlan.batches().size()),
-                    parts(loads, matrixPlan.batches().size(), batches.size()));
+                    parts(loads, 0, firstArrays) + edged,
+                    parts(loads, firstArrays, batches.size()));
             releases.push(records::close);
             this.gradientChunks = records.describeGradients(slots);
-            long sumBytes = aligned(Double.BYTES * Math.max(gradientChunks, mostChunks(matrixPlan, matrices)));
+            long sums = Math.max(gradientChunks, Math.max(blocks.size(), mostChunks(matrixPlan, matrices)));
+            long sumBytes = aligned(Double.BYTES * sums);
+            long edgeBytes = blocks.stream()
+                    .mapToLong(block -> BorderBlocks.bytes((MuonSlot) block.slot()))
+                    .sum();
             this.workspace = device.allocate(
                     Purpose.OPTIMIZER_WORKSPACE,
                     "workspace of a step",
                     ElementType.U8,
-                    Shape.of(sumBytes + matrixPlan.workspaceBytes()));
+                    Shape.of(sumBytes + matrixPlan.workspaceBytes() + edgeBytes));
             releases.push(workspace::close);
             StateRing made = rings.make(loads, batches);
             this.ring = made;
             if (made != null) {
                 releases.push(made::close);
             }
-            long own = bindMatrices(matrixPlan, matrices, loads, sumBytes);
-            bindArrays(arrayPlan, arrays, loads);
+            Map<StateSpan, MemorySegment> edges = placeEdges(blocks, sumBytes + matrixPlan.workspaceBytes());
+            int index = bindBorders(borderPlan, blocks, loads, edges);
+            long own = bindMatrices(matrixPlan, matrices, loads, sumBytes, edges, index);
+            bindArrays(arrayPlan, arrays, loads, firstArrays);
             this.bytes = records.byteSize() + workspace.byteSize() + own + (made == null ? 0 : made.byteSize());
         } catch (RuntimeException e) {
             close();
@@ -134,10 +188,8 @@ final class BatchedStep implements StepPlan {
         return slots.stream().filter(type::isInstance).map(type::cast).toList();
     }
 
-    private static List<Slot> members(BatchPlan.Batch<?> batch, List<? extends Slot> all) {
-        List<Slot> members = new ArrayList<>();
-        batch.members().forEach(member -> members.add(all.get(member)));
-        return List.copyOf(members);
+    private static <M> List<M> members(BatchPlan.Batch<?> batch, List<M> all) {
+        return batch.members().stream().map(all::get).toList();
     }
 
     private static int parts(StateLoads loads, int firstBatch, int endBatch) {
@@ -147,11 +199,12 @@ final class BatchedStep implements StepPlan {
                 .sum();
     }
 
-    private static long matrixBytes(Device device, MuonSlot slot) {
-        return BatchedNewtonSchulz.workspaceBytes(slot.newtonSchulz, device, slot.rows, slot.cols);
+    private static long matrixBytes(Device device, MuonPiece piece) {
+        return BatchedNewtonSchulz.workspaceBytes(
+                piece.slot.newtonSchulz, device, piece.rows, piece.cols);
     }
 
-    private static long mostChunks(BatchPlan<MatrixKind> plan, List<MuonSlot> matrices) {
+    private static long mostChunks(BatchPlan<MatrixKind> plan, List<MuonPiece> matrices) {
         long most = 0;
         for (BatchPlan.Batch<MatrixKind> batch : plan.batches()) {
             long chunks =
@@ -165,74 +218,179 @@ final class BatchedStep implements StepPlan {
         return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
-    private PlacedState placed(StateLoads.Load load, StateLoads.Part part, Slot slot) {
-        return ring == null ? PlacedState.resident(slot) : PlacedState.in(ring, load.number(), part, slot);
+    private PlacedState placed(StateLoads.Load load, StateLoads.Part part, StateSpan span) {
+        return ring == null ? PlacedState.resident(span) : PlacedState.in(ring, load.number(), part, span);
+    }
+
+    /** Where u of each block over a border waits. */
+    private Map<StateSpan, MemorySegment> placeEdges(List<StateSpan> blocks, long offset) {
+        Map<StateSpan, MemorySegment> edges = new HashMap<>();
+        long next = offset;
+        for (StateSpan block : blocks) {
+            long blockBytes = BorderBlocks.bytes((MuonSlot) block.slot());
+            edges.put(block, device.memory().slice(workspace.segment(), next, blockBytes));
+            next += blockBytes;
+        }
+        return edges;
+    }
+
+    /** Returns the number of the first record behind theirs. */
+    private int bindBorders(
+            BatchPlan<MomentumKind> plan,
+            List<StateSpan> blocks,
+            StateLoads loads,
+            Map<StateSpan, MemorySegment> edges) {
+        int index = 0;
+        for (int number = 0; number < plan.batches().size(); number++) {
+            BatchPlan.Batch<MomentumKind> batch = plan.batches().get(number);
+            List<StateSpan> members = members(batch, blocks);
+            List<Launch<StateSpan>> launches = new ArrayList<>();
+            for (StateLoads.Load load : loads.batches().get(number)) {
+                List<StateSpan> parts = new ArrayList<>();
+                int first = index;
+                long chunk = 0;
+                for (StateLoads.Part part : load.parts()) {
+                    StateSpan span = members.get(part.member());
+                    parts.add(span);
+                    records.describeMomentum(
+                            index++, part, chunk, placed(load, part, span), Objects.requireNonNull(edges.get(span)));
+                    chunk += part.chunks();
+                }
+                launches.add(new Launch<>(load.number(), first, List.copyOf(parts), chunk, 0));
+            }
+            borders.add(new BorderBatch(batch.key(), List.copyOf(launches)));
+        }
+        return index;
     }
 
     /** Returns the bytes that the iterations own beside the workspace. */
-    private long bindMatrices(BatchPlan<MatrixKind> plan, List<MuonSlot> matrices, StateLoads loads, long offset) {
-        DeviceMemory memory = device.memory();
+    private long bindMatrices(
+            BatchPlan<MatrixKind> plan,
+            List<MuonPiece> matrices,
+            StateLoads loads,
+            long offset,
+            Map<StateSpan, MemorySegment> edges,
+            int firstRecord) {
         long own = 0;
-        int index = 0;
+        int index = firstRecord;
         for (int number = 0; number < plan.batches().size(); number++) {
             BatchPlan.Batch<MatrixKind> batch = plan.batches().get(number);
             MatrixKind kind = batch.key();
-            List<MuonSlot> members = batch.members().stream().map(matrices::get).toList();
+            List<MuonPiece> members = members(batch, matrices);
             BatchedNewtonSchulz iteration = BatchedNewtonSchulz.bind(
                     kind.newtonSchulz(),
                     device,
                     kind.rows(),
                     kind.cols(),
                     members.size(),
-                    memory.slice(workspace.segment(), offset, batch.bytes()));
+                    device.memory().slice(workspace.segment(), offset, batch.bytes()));
             releases.push(iteration::close);
             own += iteration.ownBytes();
-            long matrixBytes = kind.rows() * kind.cols() * iteration.precision().byteSize();
-            long stride = iteration.stride() * iteration.precision().byteSize();
-            List<Launch<MuonSlot>> launches = new ArrayList<>();
-            long firstChunk = 0;
-            for (StateLoads.Load load : loads.batches().get(number)) {
-                List<MuonSlot> parts = new ArrayList<>();
-                int first = index;
-                long chunk = 0;
-                for (StateLoads.Part part : load.parts()) {
-                    MuonSlot slot = members.get(part.member());
-                    parts.add(slot);
-                    records.describeMatrix(
-                            index++,
-                            slot,
-                            part,
-                            chunk,
-                            placed(load, part, slot),
-                            memory.slice(iteration.input(), part.member() * stride, matrixBytes),
-                            memory.slice(iteration.output(), part.member() * stride, matrixBytes));
-                    chunk += part.chunks();
-                }
-                launches.add(new Launch<>(load.number(), first, List.copyOf(parts), chunk, firstChunk));
-                firstChunk += chunk;
+            List<Launch<MuonPiece>> momentum =
+                    bindMomentum(members, loads.batches().get(borders.size() + number), iteration, index);
+            index += momentum.stream()
+                    .mapToInt(launch -> launch.members().size())
+                    .sum();
+            List<Launch<MuonPiece>> updates = momentum;
+            if (kind.edged()) {
+                updates = List.of(bindUpdate(members, iteration, index));
+                index += members.size();
             }
             muon.add(new MuonBatch(
-                    kind, List.copyOf(launches), StepRecords.chunks(kind.rows() * kind.cols()), iteration));
+                    kind, momentum, updates, edges(members, iteration, edges), members.size(), iteration));
         }
         return own;
     }
 
-    private void bindArrays(BatchPlan<ArrayKind> plan, List<AdamWSlot> arrays, StateLoads loads) {
+    /** Describes momentum, and the update of weights with it where a matrix has no edges. */
+    private List<Launch<MuonPiece>> bindMomentum(
+            List<MuonPiece> members, List<StateLoads.Load> loads, BatchedNewtonSchulz iteration, int firstRecord) {
+        List<Launch<MuonPiece>> launches = new ArrayList<>();
+        int index = firstRecord;
+        long firstChunk = 0;
+        for (StateLoads.Load load : loads) {
+            List<MuonPiece> parts = new ArrayList<>();
+            int first = index;
+            long chunk = 0;
+            for (StateLoads.Part part : load.parts()) {
+                MuonPiece piece = members.get(part.member());
+                parts.add(piece);
+                MemorySegment u =
+                        elements(iteration, iteration.input(), part.member(), piece.lead(), piece.inner.elements());
+                records.describeMomentum(index, part, chunk, placed(load, part, piece.inner), u);
+                if (!piece.isEdged()) {
+                    records.describeWeights(index, piece, part, chunk, output(iteration, part.member(), piece));
+                }
+                index++;
+                chunk += part.chunks();
+            }
+            launches.add(new Launch<>(load.number(), first, List.copyOf(parts), chunk, firstChunk));
+            firstChunk += chunk;
+        }
+        return List.copyOf(launches);
+    }
+
+    private Launch<MuonPiece> bindUpdate(List<MuonPiece> members, BatchedNewtonSchulz iteration, int first) {
+        long chunk = 0;
+        for (int i = 0; i < members.size(); i++) {
+            MuonPiece piece = members.get(i);
+            StateLoads.Part all = new StateLoads.Part(i, 0, piece.elements(), 0);
+            records.describeWeights(first + i, piece, all, chunk, output(iteration, i, piece));
+            chunk += all.chunks();
+        }
+        return new Launch<>(NO_LOAD, first, members, chunk, 0);
+    }
+
+    private List<Edge> edges(
+            List<MuonPiece> members, BatchedNewtonSchulz iteration, Map<StateSpan, MemorySegment> blocks) {
+        List<Edge> edges = new ArrayList<>();
+        long size = iteration.precision().byteSize();
+        for (int i = 0; i < members.size(); i++) {
+            MuonPiece piece = members.get(i);
+            if (piece.lead() > 0) {
+                StateSpan block = piece.leadBlock();
+                long bytes = piece.lead() * size;
+                MemorySegment from = device.memory()
+                        .slice(Objects.requireNonNull(blocks.get(block)), (piece.begin - block.begin()) * size, bytes);
+                edges.add(new Edge(from, elements(iteration, iteration.input(), i, 0, piece.lead()), bytes));
+            }
+            if (piece.tail() > 0) {
+                long bytes = piece.tail() * size;
+                MemorySegment from =
+                        device.memory().slice(Objects.requireNonNull(blocks.get(piece.tailBlock())), 0, bytes);
+                long first = piece.elements() - piece.tail();
+                edges.add(new Edge(from, elements(iteration, iteration.input(), i, first, piece.tail()), bytes));
+            }
+        }
+        return List.copyOf(edges);
+    }
+
+    private MemorySegment output(BatchedNewtonSchulz iteration, int member, MuonPiece piece) {
+        return elements(iteration, iteration.output(), member, 0, piece.elements());
+    }
+
+    /** A range of a matrix among those of an iteration. */
+    private MemorySegment elements(
+            BatchedNewtonSchulz iteration, MemorySegment stack, int member, long begin, long count) {
+        long size = iteration.precision().byteSize();
+        return device.memory().slice(stack, (member * iteration.stride() + begin) * size, count * size);
+    }
+
+    private void bindArrays(BatchPlan<ArrayKind> plan, List<AdamWSlot> arrays, StateLoads loads, int firstBatch) {
         int index = 0;
-        int muonBatches = muon.size();
         for (int number = 0; number < plan.batches().size(); number++) {
             BatchPlan.Batch<ArrayKind> batch = plan.batches().get(number);
-            List<AdamWSlot> members = batch.members().stream().map(arrays::get).toList();
+            List<AdamWSlot> members = members(batch, arrays);
             List<Launch<AdamWSlot>> launches = new ArrayList<>();
             long firstChunk = 0;
-            for (StateLoads.Load load : loads.batches().get(muonBatches + number)) {
+            for (StateLoads.Load load : loads.batches().get(firstBatch + number)) {
                 List<AdamWSlot> parts = new ArrayList<>();
                 int first = index;
                 long chunk = 0;
                 for (StateLoads.Part part : load.parts()) {
                     AdamWSlot slot = members.get(part.member());
                     parts.add(slot);
-                    records.describeArray(index++, slot, part, chunk, placed(load, part, slot));
+                    records.describeArray(index++, slot, part, chunk, placed(load, part, StateSpan.of(slot)));
                     chunk += part.chunks();
                 }
                 launches.add(new Launch<>(load.number(), first, List.copyOf(parts), chunk, firstChunk));
@@ -252,6 +410,12 @@ final class BatchedStep implements StepPlan {
         }
         records.stageIn();
         kernels.gradientSweep(records.gradients(), slots.size(), gradientChunks, sums, step);
+        for (BorderBatch batch : borders) {
+            MomentumKind kind = batch.kind();
+            for (Launch<StateSpan> launch : batch.launches()) {
+                enqueueMomentum(kind, launch, kernels, step, sums);
+            }
+        }
         for (MuonBatch batch : muon) {
             enqueue(batch, kernels, step, sums);
         }
@@ -267,32 +431,58 @@ final class BatchedStep implements StepPlan {
     }
 
     private void enqueue(MuonBatch batch, BatchKernels kernels, MemorySegment step, MemorySegment sums) {
-        MatrixKind kind = batch.kind();
-        ElementType precision = batch.iteration().precision();
-        for (Launch<MuonSlot> launch : batch.launches()) {
-            use(launch);
-            kernels.muonMomentum(
-                    kind.format(),
-                    kind.block(),
-                    kind.gradientType(),
-                    precision,
-                    kind.nesterov(),
-                    records.matrices(launch.first(), launch.slots().size()),
-                    launch.slots().size(),
-                    launch.chunks(),
-                    step,
-                    device.memory().slice(sums, Double.BYTES * launch.firstChunk(), Double.BYTES * launch.chunks()));
-            used(launch);
+        BatchedNewtonSchulz iteration = batch.iteration();
+        MomentumKind kind = batch.kind().momentum(iteration.precision());
+        for (Launch<MuonPiece> launch : batch.momentum()) {
+            enqueueMomentum(kind, launch, kernels, step, sums);
         }
-        batch.iteration().enqueue(sums, batch.chunksPerMatrix(), step);
-        for (Launch<MuonSlot> launch : batch.launches()) {
+        long sumsPerMatrix = StepRecords.chunks(batch.elements());
+        if (batch.kind().edged()) {
+            sumsPerMatrix = 1;
+            enqueueEdges(batch, kernels, sums);
+        }
+        iteration.enqueue(sums, sumsPerMatrix, step);
+        for (Launch<MuonPiece> launch : batch.updates()) {
             kernels.muonUpdate(
-                    kind.weightType(),
-                    precision,
-                    records.matrices(launch.first(), launch.slots().size()),
-                    launch.slots().size(),
+                    batch.kind().weightType(),
+                    iteration.precision(),
+                    records.matrices(launch.first(), launch.members().size()),
+                    launch.members().size(),
                     launch.chunks(),
                     step);
+        }
+    }
+
+    private void enqueueMomentum(
+            MomentumKind kind, Launch<?> launch, BatchKernels kernels, MemorySegment step, MemorySegment sums) {
+        use(launch);
+        kernels.muonMomentum(
+                kind.format(),
+                kind.block(),
+                kind.gradientType(),
+                kind.precision(),
+                kind.nesterov(),
+                records.matrices(launch.first(), launch.members().size()),
+                launch.members().size(),
+                launch.chunks(),
+                step,
+                device.memory().slice(sums, Double.BYTES * launch.firstChunk(), Double.BYTES * launch.chunks()));
+        used(launch);
+    }
+
+    /** Completes u of matrices with edges, and their sums of squares: one for each. */
+    private void enqueueEdges(MuonBatch batch, BatchKernels kernels, MemorySegment sums) {
+        BatchedNewtonSchulz iteration = batch.iteration();
+        for (Edge edge : batch.edges()) {
+            device.memory().copy(edge.from(), 0, edge.to(), 0, edge.bytes());
+        }
+        for (int i = 0; i < batch.matrices(); i++) {
+            kernels.sumSquares(
+                    elements(iteration, iteration.input(), i, 0, batch.elements()),
+                    iteration.precision(),
+                    0,
+                    batch.elements(),
+                    device.memory().slice(sums, (long) i * Double.BYTES, Double.BYTES));
         }
     }
 
@@ -304,8 +494,8 @@ final class BatchedStep implements StepPlan {
                 kind.gradientType(),
                 kind.mFormat(),
                 kind.vFormat(),
-                records.arrays(launch.first(), launch.slots().size()),
-                launch.slots().size(),
+                records.arrays(launch.first(), launch.members().size()),
+                launch.members().size(),
                 launch.chunks(),
                 step);
         used(launch);
@@ -313,13 +503,13 @@ final class BatchedStep implements StepPlan {
 
     private void use(Launch<?> launch) {
         if (ring != null) {
-            ring.use(launch.number());
+            ring.use(launch.load());
         }
     }
 
     private void used(Launch<?> launch) {
         if (ring != null) {
-            ring.used(launch.number());
+            ring.used(launch.load());
         }
     }
 
@@ -369,7 +559,31 @@ final class BatchedStep implements StepPlan {
             // Not a gradient's fault; refuses with the sentence.
             Ranges.requireFactor(SCALE_AFTER_CLIPPING, mu_step.scale(decided));
         }
+        commitEvents(nonFinite < 0);
         return new Decision(norm, clip, Math.toIntExact(nonFinite));
+    }
+
+    /** Of what a recorder wants to know but a graph does not time. */
+    private void commitEvents(boolean taken) {
+        for (int i = 0; taken && i < muon.size(); i++) {
+            OrthogonalizationEvent event = Events.orthogonalization();
+            if (event == null) {
+                break;
+            }
+            MuonBatch batch = muon.get(i);
+            StepEvents.commit(
+                    event,
+                    batch.momentum().getFirst().members().getFirst().slot,
+                    batch.matrices(),
+                    batch.kind().rows(),
+                    batch.kind().cols(),
+                    batch.iteration().way(),
+                    batch.iteration().precision(),
+                    false);
+        }
+        if (ring != null) {
+            ring.commitEvents();
+        }
     }
 
     /**
@@ -394,22 +608,44 @@ final class BatchedStep implements StepPlan {
         for (int i = 0; i < slots.size(); i++) {
             records.updateGradient(i, slots.get(i));
         }
-        for (int i = 0; i < muon.size(); i++) {
-            List<Launch<MuonSlot>> launches = muon.get(i).launches();
+        for (int i = 0; i < borders.size(); i++) {
+            List<Launch<StateSpan>> launches = borders.get(i).launches();
             for (int j = 0; j < launches.size(); j++) {
-                Launch<MuonSlot> launch = launches.get(j);
-                for (int k = 0; k < launch.slots().size(); k++) {
-                    records.updateMatrix(launch.first() + k, launch.slots().get(k));
+                Launch<StateSpan> launch = launches.get(j);
+                for (int k = 0; k < launch.members().size(); k++) {
+                    records.updateMomentum(launch.first() + k, launch.members().get(k));
                 }
             }
+        }
+        for (int i = 0; i < muon.size(); i++) {
+            writeMomentum(muon.get(i).momentum());
+            writeUpdates(muon.get(i).updates());
         }
         for (int i = 0; i < adamW.size(); i++) {
             List<Launch<AdamWSlot>> launches = adamW.get(i).launches();
             for (int j = 0; j < launches.size(); j++) {
                 Launch<AdamWSlot> launch = launches.get(j);
-                for (int k = 0; k < launch.slots().size(); k++) {
-                    records.updateArray(launch.first() + k, launch.slots().get(k));
+                for (int k = 0; k < launch.members().size(); k++) {
+                    records.updateArray(launch.first() + k, launch.members().get(k));
                 }
+            }
+        }
+    }
+
+    private void writeMomentum(List<Launch<MuonPiece>> launches) {
+        for (int j = 0; j < launches.size(); j++) {
+            Launch<MuonPiece> launch = launches.get(j);
+            for (int k = 0; k < launch.members().size(); k++) {
+                records.updateMomentum(launch.first() + k, launch.members().get(k).inner);
+            }
+        }
+    }
+
+    private void writeUpdates(List<Launch<MuonPiece>> launches) {
+        for (int j = 0; j < launches.size(); j++) {
+            Launch<MuonPiece> launch = launches.get(j);
+            for (int k = 0; k < launch.members().size(); k++) {
+                records.updateWeights(launch.first() + k, launch.members().get(k));
             }
         }
     }

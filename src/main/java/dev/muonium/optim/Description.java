@@ -1,5 +1,6 @@
 package dev.muonium.optim;
 
+import dev.muonium.memory.Shape;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -25,17 +26,13 @@ final class Description {
     }
 
     private static List<String> row(Slot slot, double learningRateFactor) {
-        double adjustment = slot instanceof MuonSlot muon ? muon.adjustment : 1;
-        String rate = slot.parameter.isFrozen()
-                ? "frozen"
-                : String.format(Locale.ROOT, "%.4g", slot.learningRate(learningRateFactor) * adjustment);
         return List.of(
                 slot.parameter.name(),
-                slot.parameter.shape().toString(),
+                shape(slot),
                 slot.group.name(),
                 optimizer(slot),
                 slot.masterBytes() == 0 ? slot.formats() : slot.formats() + " + fp32 master",
-                rate,
+                slot.parameter.isFrozen() ? "frozen" : rate(slot, learningRateFactor),
                 String.format(Locale.ROOT, "%,d", slot.stateBytes() + slot.masterBytes()));
     }
 
@@ -45,6 +42,31 @@ final class Description {
         return slot instanceof MuonSlot muon
                 ? name + " (" + muon.newtonSchulz.schedule().name() + ")"
                 : name;
+    }
+
+    /** With the matrices that it is orthogonalized as, where it is not one of its own shape, for example {@code 2304×768 as 3 of 768×768}. */
+    private static String shape(Slot slot) {
+        Shape shape = slot.parameter.shape();
+        List<Shape> matrices = slot.parameter.matrices();
+        boolean isWhole = slot instanceof AdamWSlot || matrices.equals(List.of(shape));
+        return isWhole ? shape.toString() : shape + " as " + Matrices.describe(matrices);
+    }
+
+    /** Of matrices of several shapes the smallest and the largest. */
+    private static String rate(Slot slot, double learningRateFactor) {
+        double least = 1;
+        double most = 1;
+        if (slot instanceof MuonSlot muon) {
+            least = Double.POSITIVE_INFINITY;
+            most = 0;
+            for (MuonPiece piece : muon.pieces) {
+                least = Math.min(least, piece.adjustment);
+                most = Math.max(most, piece.adjustment);
+            }
+        }
+        double rate = slot.learningRate(learningRateFactor);
+        String text = String.format(Locale.ROOT, "%.4g", rate * least);
+        return least == most ? text : String.format(Locale.ROOT, "%s to %.4g", text, rate * most);
     }
 
     private static String format(List<List<String>> rows) {

@@ -20,8 +20,8 @@ final class FileRing extends StateRing {
     private final List<List<Copy>> copies = new ArrayList<>();
     private final StateCourier courier;
 
-    /** @param batches the slots of each batch of the loads */
-    FileRing(CudaDevice device, StateFile file, StateLoads loads, List<? extends List<? extends Slot>> batches) {
+    /** @param batches the members of each batch of the loads */
+    FileRing(CudaDevice device, StateFile file, StateLoads loads, List<List<StateSpan>> batches) {
         super(device, loads);
         try {
             this.pinned = device.memory()
@@ -72,6 +72,11 @@ final class FileRing extends StateRing {
     @Override
     void abandon() {
         courier.abandon();
+    }
+
+    @Override
+    long copiedBytes() {
+        return sum(copies);
     }
 
     @Override

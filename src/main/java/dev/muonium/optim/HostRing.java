@@ -9,8 +9,8 @@ import java.util.List;
 final class HostRing extends StateRing {
     private final List<List<Copy>> copies = new ArrayList<>();
 
-    /** @param batches the slots of each batch of the loads */
-    HostRing(CudaDevice device, StateLoads loads, List<? extends List<? extends Slot>> batches) {
+    /** @param batches the members of each batch of the loads */
+    HostRing(CudaDevice device, StateLoads loads, List<List<StateSpan>> batches) {
         super(device, loads);
         for (int i = 0; i < batches.size(); i++) {
             for (StateLoads.Load load : loads.batches().get(i)) {
@@ -48,6 +48,11 @@ final class HostRing extends StateRing {
 
     @Override
     void abandon() {}
+
+    @Override
+    long copiedBytes() {
+        return sum(copies);
+    }
 
     @Override
     boolean isRecordable() {

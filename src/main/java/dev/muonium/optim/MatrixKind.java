@@ -13,17 +13,25 @@ record MatrixKind(
         ElementType gradientType,
         ElementType weightType,
         NewtonSchulz newtonSchulz,
-        boolean nesterov) {
+        boolean nesterov,
+        boolean edged) {
 
-    static MatrixKind of(MuonSlot slot) {
+    /** What its momentum passes have in common. */
+    MomentumKind momentum(ElementType precision) {
+        return new MomentumKind(format, block, gradientType, precision, nesterov);
+    }
+
+    static MatrixKind of(MuonPiece piece) {
+        MuonSlot slot = piece.slot;
         return new MatrixKind(
-                slot.rows,
-                slot.cols,
+                piece.rows,
+                piece.cols,
                 slot.momentum.format(),
                 slot.momentum.block(),
                 slot.parameter.gradientType(),
                 slot.parameter.weightType(),
                 slot.newtonSchulz,
-                slot.spec.nesterov());
+                slot.spec.nesterov(),
+                piece.isEdged());
     }
 }

@@ -3,6 +3,8 @@ package dev.muonium.optim;
 import dev.muonium.device.Device;
 import dev.muonium.device.Kernels;
 import dev.muonium.device.Task;
+import dev.muonium.events.Events;
+import dev.muonium.events.OrthogonalizationEvent;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -15,6 +17,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -24,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class MuonPass implements AutoCloseable {
     private final Device device;
+    private final Border[] borders;
     private final Matrix[] shared;
     private final Matrix[] laned;
     private final int lanes;
@@ -33,6 +37,7 @@ final class MuonPass implements AutoCloseable {
     private final AtomicInteger nextLaned = new AtomicInteger();
     private final AtomicInteger fallbacks = new AtomicInteger();
     private final Task laneTask = this::lane;
+    private final Task borderTask = this::border;
     private final Task momentumTask = this::sharedMomentum;
     private final Task stageTask = this::sharedStage;
     private final Task sumTask = this::sharedSum;
@@ -43,28 +48,59 @@ final class MuonPass implements AutoCloseable {
     private boolean fallenBack;
     private int currentStage;
 
+    /**
+     * A block of state that reaches over a border of matrices.
+     *
+     * @param update where its elements of u wait, in the precision of the iteration, as if the parameter's first element were there as well
+     */
+    private record Border(MuonSlot slot, StateSpan span, ElementType precision, MemorySegment update) {}
+
     /** A matrix with its iteration in each of the workspaces that it may get, and the sums of its chunks. */
     private static final class Matrix {
-        final MuonSlot slot;
+        final MuonPiece piece;
         final Iteration[] iterations;
-        final double[] partial;
+        /** For each iteration its input, as if the parameter's first element were there. */
+        final MemorySegment[] updates;
+        /** FP32 momentum of a matrix that counts from its own first element. */
+        final @Nullable MemorySegment ownMomentum;
 
-        Matrix(MuonSlot slot, Iteration[] iterations) {
-            this.slot = slot;
+        final @Nullable MemorySegment lead;
+        final @Nullable MemorySegment tail;
+        final int innerChunks;
+        final int momentumTasks;
+        final int outputTasks;
+        private final double[] partial;
+
+        Matrix(MuonPiece piece, Iteration[] iterations, @Nullable MemorySegment lead, @Nullable MemorySegment tail) {
+            this.piece = piece;
             this.iterations = iterations;
-            this.partial = new double[Chunks.count(slot.elements())];
+            this.updates = new MemorySegment[iterations.length];
+            for (int place = 0; place < updates.length; place++) {
+                Iteration iteration = iterations[place];
+                updates[place] = before(
+                        iteration.input(), piece.begin * iteration.precision().byteSize());
+            }
+            this.ownMomentum = piece.countsFromItsOwn()
+                    ? slice(piece.slot.momentum.codes(), ElementType.F32, piece.begin, piece.elements())
+                    : null;
+            this.lead = lead;
+            this.tail = tail;
+            this.innerChunks = Chunks.count(piece.inner.elements());
+            this.momentumTasks = innerChunks + (piece.isEdged() ? 1 : 0);
+            this.outputTasks = Chunks.count(piece.elements());
+            this.partial = new double[Math.max(momentumTasks, outputTasks)];
         }
 
-        double sum() {
+        double sum(int count) {
             double sum = 0;
-            for (double part : partial) {
-                sum += part;
+            for (int i = 0; i < count; i++) {
+                sum += partial[i];
             }
             return sum;
         }
 
         double norm() {
-            return Math.sqrt(sum());
+            return Math.sqrt(sum(momentumTasks));
         }
     }
 
@@ -78,30 +114,63 @@ final class MuonPass implements AutoCloseable {
     MuonPass(Device device, List<MuonSlot> slots, long cap, @Nullable StateFile file) {
         this.device = device;
         this.file = file;
+        List<MuonPiece> pieces =
+                slots.stream().flatMap(slot -> slot.pieces.stream()).toList();
         List<MuonPlan.Item> items = new ArrayList<>();
-        for (int i = 0; i < slots.size(); i++) {
-            MuonSlot slot = slots.get(i);
+        for (int i = 0; i < pieces.size(); i++) {
+            MuonPiece piece = pieces.get(i);
             items.add(new MuonPlan.Item(
                     i,
-                    cost(slot.rows, slot.cols),
-                    Iteration.workspaceBytes(slot.newtonSchulz, device, slot.rows, slot.cols)));
+                    cost(piece.rows, piece.cols),
+                    Iteration.workspaceBytes(piece.slot.newtonSchulz, device, piece.rows, piece.cols)));
         }
         MuonPlan plan = MuonPlan.of(items, device.workers().count(), cap);
         this.lanes = plan.lanes();
-        this.workspace = plan.workspaceBytes() == 0
+        List<StateSpan> blocks =
+                slots.stream().flatMap(slot -> BorderBlocks.of(slot).stream()).toList();
+        long bytes = plan.workspaceBytes()
+                + blocks.stream()
+                        .mapToLong(block -> BorderBlocks.bytes((MuonSlot) block.slot()))
+                        .sum();
+        this.workspace = bytes == 0
                 ? null
-                : device.allocate(
-                        Purpose.OPTIMIZER_WORKSPACE,
-                        "Muon's workspace",
-                        ElementType.U8,
-                        Shape.of(plan.workspaceBytes()));
+                : device.allocate(Purpose.OPTIMIZER_WORKSPACE, "Muon's workspace", ElementType.U8, Shape.of(bytes));
         try {
-            this.shared = bind(slots, plan.shared(), 1, plan.workspaceBytes());
-            this.laned = bind(slots, plan.laned(), plan.lanes(), plan.laneBytes());
+            Map<StateSpan, MemorySegment> edges = new HashMap<>();
+            this.borders = bindBorders(blocks, plan.workspaceBytes(), edges);
+            this.shared = bind(pieces, edges, plan.shared(), 1, plan.workspaceBytes());
+            this.laned = bind(pieces, edges, plan.laned(), plan.lanes(), plan.laneBytes());
         } catch (RuntimeException e) {
             close();
             throw e;
         }
+    }
+
+    /** @param edges gets where each block's elements of u wait */
+    private Border[] bindBorders(List<StateSpan> blocks, long offset, Map<StateSpan, MemorySegment> edges) {
+        Border[] bound = new Border[blocks.size()];
+        long next = offset;
+        for (int i = 0; i < bound.length; i++) {
+            StateSpan span = blocks.get(i);
+            MuonSlot slot = (MuonSlot) span.slot();
+            ElementType precision = slot.newtonSchulz.precisionOn(device);
+            MemorySegment u = memory(next, span.elements() * precision.byteSize());
+            bound[i] = new Border(slot, span, precision, before(u, span.begin() * precision.byteSize()));
+            edges.put(span, u);
+            next += BorderBlocks.bytes(slot);
+        }
+        return bound;
+    }
+
+    private MemorySegment memory(long offset, long bytes) {
+        return workspace == null ? MemorySegment.NULL : workspace.segment().asSlice(offset, bytes);
+    }
+
+    /** Kernels number elements of u as those of gradient and state, which are the whole parameter's: memory that begins so much earlier. */
+    private static MemorySegment before(MemorySegment segment, long bytes) {
+        return bytes == 0
+                ? segment
+                : MemorySegment.ofAddress(segment.address() - bytes).reinterpret(bytes + segment.byteSize());
     }
 
     /** The work of a matrix's iteration, in any unit. */
@@ -110,24 +179,38 @@ final class MuonPass implements AutoCloseable {
         return small * small * (rows + cols);
     }
 
-    private Matrix[] bind(List<MuonSlot> slots, List<MuonPlan.Item> items, int places, long placeBytes) {
+    private Matrix[] bind(
+            List<MuonPiece> pieces,
+            Map<StateSpan, MemorySegment> edges,
+            List<MuonPlan.Item> items,
+            int places,
+            long placeBytes) {
         Map<Key, Iteration[]> known = new HashMap<>();
         Matrix[] matrices = new Matrix[items.size()];
         for (int i = 0; i < matrices.length; i++) {
-            MuonSlot slot = slots.get(items.get(i).index());
-            Key key = new Key(slot.newtonSchulz, slot.rows, slot.cols);
+            MuonPiece piece = pieces.get(items.get(i).index());
+            Key key = new Key(piece.slot.newtonSchulz, piece.rows, piece.cols);
             Iteration[] iterations = known.computeIfAbsent(key, wanted -> bind(wanted, places, placeBytes));
-            matrices[i] = new Matrix(slot, iterations);
+            long size = iterations[0].precision().byteSize();
+            MemorySegment lead = null;
+            if (piece.lead() > 0) {
+                StateSpan block = piece.leadBlock();
+                lead = Objects.requireNonNull(edges.get(block))
+                        .asSlice((piece.begin - block.begin()) * size, piece.lead() * size);
+            }
+            MemorySegment tail = piece.tail() > 0
+                    ? Objects.requireNonNull(edges.get(piece.tailBlock())).asSlice(0, piece.tail() * size)
+                    : null;
+            matrices[i] = new Matrix(piece, iterations, lead, tail);
         }
         return matrices;
     }
 
     private Iteration[] bind(Key key, int places, long placeBytes) {
-        MemorySegment memory = workspace == null ? MemorySegment.NULL : workspace.segment();
         Iteration[] iterations = new Iteration[places];
         for (int place = 0; place < places; place++) {
-            iterations[place] = Iteration.bind(
-                    key.spec(), device, key.rows(), key.cols(), memory.asSlice(place * placeBytes, placeBytes));
+            iterations[place] =
+                    Iteration.bind(key.spec(), device, key.rows(), key.cols(), memory(place * placeBytes, placeBytes));
         }
         return iterations;
     }
@@ -144,12 +227,15 @@ final class MuonPass implements AutoCloseable {
     int run(float newGradientScale, long seed) {
         gradientScale = newGradientScale;
         fallbacks.set(0);
+        device.workers().run(borders.length, borderTask);
         for (int i = 0; i < shared.length; i++) {
-            shared[i].slot.keyRounding(seed);
+            shared[i].piece.keyRounding(seed);
+            shared[i].piece.bindGradient();
             runShared(i);
         }
         for (Matrix matrix : laned) {
-            matrix.slot.keyRounding(seed);
+            matrix.piece.keyRounding(seed);
+            matrix.piece.bindGradient();
         }
         nextLaned.set(0);
         device.workers().run(lanes, laneTask);
@@ -161,17 +247,28 @@ final class MuonPass implements AutoCloseable {
         Iteration iteration = matrix.iterations[0];
         currentShared = index;
         fallenBack = false;
-        device.workers().run(matrix.partial.length, momentumTask);
+        device.workers().run(matrix.momentumTasks, momentumTask);
         stateUsed(matrix, index + 1 < shared.length ? shared[index + 1] : laned.length > 0 ? laned[0] : null);
+        OrthogonalizationEvent event = Events.orthogonalization();
         runStages(iteration, matrix.norm());
         if (iteration.hasFallback()) {
-            device.workers().run(matrix.partial.length, sumTask);
-            if (iteration.isWrong(matrix.sum())) {
+            device.workers().run(matrix.outputTasks, sumTask);
+            if (iteration.isWrong(matrix.sum(matrix.outputTasks))) {
                 fallenBack = true;
                 runStages(sharedIteration(), refill(matrix, sharedIteration()));
             }
         }
-        device.workers().run(rowTasks(matrix.slot), updateTask);
+        if (event != null) {
+            commit(event, matrix, iteration, fallenBack);
+        }
+        device.workers().run(rowTasks(matrix.piece), updateTask);
+    }
+
+    private static void commit(
+            OrthogonalizationEvent event, Matrix matrix, Iteration iteration, boolean hasFallenBack) {
+        MuonPiece piece = matrix.piece;
+        StepEvents.commit(
+                event, piece.slot, 1, piece.rows, piece.cols, iteration.way(), iteration.precision(), hasFallenBack);
     }
 
     private void runStages(Iteration iteration, double norm) {
@@ -199,7 +296,7 @@ final class MuonPass implements AutoCloseable {
         Matrix matrix = shared[currentShared];
         long begin = chunk * Chunks.SIZE;
         matrix.partial[chunk] =
-                sumOfSquares(sharedIteration(), begin, Math.min(begin + Chunks.SIZE, matrix.slot.elements()));
+                sumOfSquares(sharedIteration(), begin, Math.min(begin + Chunks.SIZE, matrix.piece.elements()));
     }
 
     private double sumOfSquares(Iteration iteration, long begin, long end) {
@@ -207,18 +304,18 @@ final class MuonPass implements AutoCloseable {
     }
 
     private void sharedUpdate(int task, int worker) {
-        MuonSlot slot = shared[currentShared].slot;
-        long begin = task * rowsPerTask(slot);
-        update(shared[currentShared], sharedIteration(), begin, Math.min(begin + rowsPerTask(slot), slot.rows));
+        MuonPiece piece = shared[currentShared].piece;
+        long begin = task * rowsPerTask(piece);
+        update(shared[currentShared], sharedIteration(), begin, Math.min(begin + rowsPerTask(piece), piece.rows));
     }
 
-    private static long rowsPerTask(MuonSlot slot) {
-        return Math.max(1, Chunks.SIZE / slot.cols);
+    private static long rowsPerTask(MuonPiece piece) {
+        return Math.max(1, Chunks.SIZE / piece.cols);
     }
 
-    private static int rowTasks(MuonSlot slot) {
-        long rows = rowsPerTask(slot);
-        return Math.toIntExact((slot.rows + rows - 1) / rows);
+    private static int rowTasks(MuonPiece piece) {
+        long rows = rowsPerTask(piece);
+        return Math.toIntExact((piece.rows + rows - 1) / rows);
     }
 
     /** A lane takes the next matrix until none is left. */
@@ -226,50 +323,122 @@ final class MuonPass implements AutoCloseable {
         for (int i = nextLaned.getAndIncrement(); i < laned.length; i = nextLaned.getAndIncrement()) {
             Matrix matrix = laned[i];
             Iteration iteration = matrix.iterations[lane];
-            for (int chunk = 0; chunk < matrix.partial.length; chunk++) {
+            for (int chunk = 0; chunk < matrix.momentumTasks; chunk++) {
                 momentum(matrix, lane, chunk);
             }
             stateUsed(matrix, i + lanes < laned.length ? laned[i + lanes] : null);
+            OrthogonalizationEvent event = Events.orthogonalization();
             iteration.begin(matrix.norm());
             iteration.run(worker);
-            if (iteration.hasFallback() && iteration.isWrong(sumOfSquares(iteration, 0, matrix.slot.elements()))) {
+            if (iteration.hasFallback() && iteration.isWrong(sumOfSquares(iteration, 0, matrix.piece.elements()))) {
                 iteration = iteration.fallback();
                 iteration.begin(refill(matrix, iteration));
                 iteration.run(worker);
             }
-            update(matrix, iteration, 0, matrix.slot.rows);
+            if (event != null) {
+                Iteration first = matrix.iterations[lane];
+                commit(event, matrix, first, iteration != first);
+            }
+            update(matrix, iteration, 0, matrix.piece.rows);
         }
     }
 
     /** The rest of a matrix's step needs its momentum no more: time to write it, and to read that of the next one. */
     private void stateUsed(Matrix matrix, @Nullable Matrix next) {
         if (file != null) {
-            file.writeBehind(matrix.slot.state(), 0, matrix.slot.elements());
-            if (next != null) {
-                file.readAhead(next.slot.state(), 0, next.slot.elements());
+            StateSpan used = matrix.piece.inner;
+            if (used.elements() > 0) {
+                file.writeBehind(used.slot().state(), used.begin(), used.end());
+            }
+            if (next != null && next.piece.inner.elements() > 0) {
+                StateSpan wanted = next.piece.inner;
+                file.readAhead(wanted.slot().state(), wanted.begin(), wanted.end());
             }
         }
     }
 
-    private void momentum(Matrix matrix, int place, int chunk) {
-        MuonSlot slot = matrix.slot;
+    private void border(int index, int worker) {
+        Border border = borders[index];
+        StateSpan span = border.span();
+        MuonSlot slot = border.slot();
+        momentum(
+                slot,
+                slot.parameter.gradient(),
+                slot.momentum.codes(),
+                border.update(),
+                border.precision(),
+                span.begin(),
+                span.end());
+        if (file != null) {
+            file.writeBehind(slot.state(), span.begin(), span.end());
+        }
+    }
+
+    private void momentum(Matrix matrix, int place, int task) {
+        MuonPiece piece = matrix.piece;
         Iteration iteration = matrix.iterations[place];
-        long begin = chunk * Chunks.SIZE;
-        matrix.partial[chunk] = device.kernels()
+        if (task == matrix.innerChunks) {
+            matrix.partial[task] = copyEdges(matrix, iteration);
+            return;
+        }
+        MuonSlot slot = piece.slot;
+        ElementType type = iteration.precision();
+        long begin = piece.inner.begin() + task * Chunks.SIZE;
+        long end = Math.min(begin + Chunks.SIZE, piece.inner.end());
+        matrix.partial[task] = matrix.ownMomentum == null
+                ? momentum(
+                        slot, slot.parameter.gradient(), slot.momentum.codes(), matrix.updates[place], type, begin, end)
+                : momentum(
+                        slot,
+                        piece.gradient(),
+                        matrix.ownMomentum,
+                        iteration.input(),
+                        type,
+                        begin - piece.begin,
+                        end - piece.begin);
+    }
+
+    private double momentum(
+            MuonSlot slot,
+            MemorySegment gradient,
+            MemorySegment momentum,
+            MemorySegment update,
+            ElementType updateType,
+            long begin,
+            long end) {
+        return device.kernels()
                 .muonMomentum(
                         slot.momentum.format(),
                         slot.momentum.block(),
-                        slot.parameter.gradient(),
+                        gradient,
                         slot.parameter.gradientType(),
                         gradientScale,
-                        slot.momentum.codes(),
+                        momentum,
                         slot.momentum.scales(),
-                        iteration.input(),
-                        iteration.precision(),
+                        update,
+                        updateType,
                         slot.group.momentum(),
                         slot.spec.nesterov(),
                         begin,
-                        Math.min(begin + Chunks.SIZE, slot.elements()));
+                        end);
+    }
+
+    /** What blocks over the matrix's borders gave; returns the sum of its squares. */
+    private double copyEdges(Matrix matrix, Iteration iteration) {
+        MemorySegment u = iteration.input();
+        ElementType type = iteration.precision();
+        long elements = matrix.piece.elements();
+        double sum = 0;
+        if (matrix.lead != null) {
+            MemorySegment.copy(matrix.lead, 0, u, 0, matrix.lead.byteSize());
+            sum += device.kernels().sumSquares(u, type, 0, matrix.piece.lead());
+        }
+        if (matrix.tail != null) {
+            long begin = elements - matrix.piece.tail();
+            MemorySegment.copy(matrix.tail, 0, u, begin * type.byteSize(), matrix.tail.byteSize());
+            sum += device.kernels().sumSquares(u, type, begin, elements);
+        }
+        return sum;
     }
 
     /**
@@ -280,60 +449,75 @@ final class MuonPass implements AutoCloseable {
      */
     private double refill(Matrix matrix, Iteration iteration) {
         fallbacks.incrementAndGet();
-        MuonSlot slot = matrix.slot;
+        MuonPiece piece = matrix.piece;
+        if (piece.inner.elements() > 0) {
+            refillInner(piece, iteration);
+        }
+        copyEdges(matrix, iteration);
+        return Math.sqrt(device.kernels().sumSquares(iteration.input(), iteration.precision(), 0, piece.elements()));
+    }
+
+    private void refillInner(MuonPiece piece, Iteration iteration) {
+        MuonSlot slot = piece.slot;
         Kernels kernels = device.kernels();
-        MemorySegment u = iteration.input();
         ElementType type = iteration.precision();
+        long begin = piece.inner.begin();
+        long count = piece.inner.elements();
+        MemorySegment u = slice(iteration.input(), type, piece.lead(), count);
         if (slot.momentum.format() == BlockFormat.F32) {
-            kernels.scale(
-                    1, slot.momentum.codes(), ElementType.F32, slot.cols, u, type, slot.cols, slot.cols, 0, slot.rows);
+            MemorySegment m = slice(slot.momentum.codes(), ElementType.F32, begin, count);
+            kernels.scale(1, m, ElementType.F32, count, u, type, count, count, 0, 1);
         } else {
             kernels.dequantize(
                     slot.momentum.format(),
                     slot.momentum.block(),
                     slot.momentum.codes(),
                     slot.momentum.scales(),
-                    u,
+                    before(u, begin * type.byteSize()),
                     type,
-                    0,
-                    slot.elements());
+                    begin,
+                    piece.inner.end());
         }
         if (slot.spec.nesterov()) {
             double beta = slot.group.momentum();
+            ElementType gradientType = slot.parameter.gradientType();
             kernels.axpby(
                     (float) ((1 - beta) * gradientScale),
-                    slot.parameter.gradient(),
-                    slot.parameter.gradientType(),
-                    slot.cols,
+                    slice(slot.parameter.gradient(), gradientType, begin, count),
+                    gradientType,
+                    count,
                     (float) beta,
                     u,
                     type,
-                    slot.cols,
+                    count,
                     u,
                     type,
-                    slot.cols,
-                    slot.cols,
+                    count,
+                    count,
                     0,
-                    slot.rows);
+                    1);
         }
-        return Math.sqrt(kernels.sumSquares(u, type, 0, slot.elements()));
+    }
+
+    private static MemorySegment slice(MemorySegment segment, ElementType type, long begin, long count) {
+        return segment.asSlice(begin * type.byteSize(), count * type.byteSize());
     }
 
     private void update(Matrix matrix, Iteration iteration, long rowBegin, long rowEnd) {
-        MuonSlot slot = matrix.slot;
+        MuonPiece piece = matrix.piece;
         device.kernels()
                 .muonUpdate(
-                        slot.parameter.weights(),
-                        slot.parameter.weightType(),
-                        slot.cols,
-                        slot.master(),
+                        piece.weights,
+                        piece.slot.parameter.weightType(),
+                        piece.cols,
+                        piece.master,
                         iteration.output(),
                         iteration.precision(),
-                        slot.cols,
-                        slot.decay(),
-                        slot.rate(),
-                        slot.rounding(),
-                        slot.cols,
+                        piece.cols,
+                        piece.slot.decay(),
+                        piece.rate(),
+                        piece.rounding,
+                        piece.cols,
                         rowBegin,
                         rowEnd);
     }

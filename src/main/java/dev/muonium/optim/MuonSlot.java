@@ -4,25 +4,24 @@ import dev.muonium.device.Device;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
+import dev.muonium.memory.Shape;
 import dev.muonium.ortho.NewtonSchulz;
 import dev.muonium.quant.QuantizedTensor;
+import java.util.ArrayList;
 import java.util.List;
 
-/** A matrix that Muon updates, and its momentum. */
+/** A parameter that Muon updates, its momentum and its matrices. */
 final class MuonSlot extends Slot {
     /** u, which is no larger than the gradients it averages, is written as bfloat16 where the iterates are. */
     private static final double LARGEST_BF16 = 0x1.FEp127;
 
     final Muon spec;
     final NewtonSchulz newtonSchulz;
-    final long rows;
-    final long cols;
     final QuantizedTensor momentum;
-    final double adjustment;
+    final List<MuonPiece> pieces;
     private final double largestGradient;
     private final List<NamedState> state;
     private float decay;
-    private float rate;
 
     MuonSlot(
             Device device,
@@ -35,9 +34,6 @@ final class MuonSlot extends Slot {
         super(device, parameter, group, rounding);
         this.spec = spec;
         this.newtonSchulz = newtonSchulz;
-        this.rows = parameter.shape().extent(0);
-        this.cols = parameter.shape().extent(1);
-        this.adjustment = spec.adjustment().factor(rows, cols);
         this.largestGradient = newtonSchulz.precisionOn(device) == ElementType.BF16 ? LARGEST_BF16 : Float.MAX_VALUE;
         try {
             this.momentum = QuantizedTensor.allocate(
@@ -54,13 +50,36 @@ final class MuonSlot extends Slot {
         }
         onClose(momentum::close);
         this.state = List.of(new NamedState("momentum_buffer", momentum));
+        try {
+            this.pieces = pieces(device);
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    private List<MuonPiece> pieces(Device device) {
+        List<MuonPiece> made = new ArrayList<>();
+        long begin = 0;
+        for (Shape matrix : parameter.matrices()) {
+            made.add(new MuonPiece(device, this, made.size(), begin, matrix));
+            begin += matrix.elements();
+        }
+        return List.copyOf(made);
+    }
+
+    /** How many elements of state can only be updated together. */
+    long stateUnit() {
+        return momentum.format().isScaled() ? momentum.block() : 1;
     }
 
     @Override
     void prepare(double factor) {
         double learningRate = learningRate(factor);
         decay = decay(learningRate);
-        rate = requireFinite("the adjusted learning rate", learningRate * adjustment);
+        for (int i = 0; i < pieces.size(); i++) {
+            pieces.get(i).prepare(learningRate);
+        }
     }
 
     @Override
@@ -71,11 +90,6 @@ final class MuonSlot extends Slot {
     /** What the weights are multiplied by in the step that was prepared. */
     float decay() {
         return decay;
-    }
-
-    /** What O is multiplied by in the step that was prepared. */
-    float rate() {
-        return rate;
     }
 
     @Override

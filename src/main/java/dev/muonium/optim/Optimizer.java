@@ -3,6 +3,8 @@ package dev.muonium.optim;
 import dev.muonium.NonFiniteGradientException;
 import dev.muonium.device.CudaDevice;
 import dev.muonium.device.Device;
+import dev.muonium.events.Events;
+import dev.muonium.events.StepEvent;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.ElementType;
 import dev.muonium.ortho.NewtonSchulz;
@@ -31,8 +33,8 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p><b>Routing.</b> A parameter goes to the group that it names; else a {@link ParameterKind#MATRIX} to the first Muon group and
- * everything else to the first AdamW group. Where there is no such group, {@link #add} refuses: nothing falls back silently.
+ * <p><b>Routing.</b> A parameter goes to the group that it names; else hidden matrices ({@link ParameterKind#MATRIX},
+ * {@link ParameterKind#STACK}, {@link ParameterKind#CONVOLUTION}) to the first Muon group and everything else to the first AdamW group. Where there is no such group, {@link #add} refuses: nothing falls back silently.
  *
  * <p><b>A step</b> first sweeps all gradients for their norm and for NaN and infinities, so that clipping and leaving the step out
  * are decided before anything is changed; then Muon's matrices and AdamW's arrays are updated. Gradients are only read: the caller
@@ -266,9 +268,10 @@ public final class Optimizer implements AutoCloseable {
     private Slot slotOf(Parameter parameter, ParameterGroup group) {
         return switch (group.spec()) {
             case Muon muon -> {
-                if (!parameter.shape().isMatrix()) {
+                if (parameter.matrices().isEmpty()) {
                     throw new IllegalArgumentException("parameter '" + parameter.name() + "' has the shape "
-                            + parameter.shape() + " and Muon updates matrices (rows × cols) only; name an AdamW group");
+                            + parameter.shape() + " and Muon updates matrices (rows × cols) only; name an AdamW group"
+                            + (parameter.shape().rank() > 2 ? ", or make it a STACK or a CONVOLUTION" : ""));
                 }
                 NewtonSchulz newtonSchulz = muon.newtonSchulz(!batched);
                 requirePrecision(muon.name(), newtonSchulz.precision());
@@ -335,28 +338,69 @@ public final class Optimizer implements AutoCloseable {
         Ranges.requireFactor("the gradient scale", gradientScale);
         acquire();
         try {
-            StepPlan current = plan();
-            double factor = schedule.factor(steps);
-            List<Slot> active = current.slots();
-            for (int i = 0; i < active.size(); i++) {
-                Slot slot = active.get(i);
-                slot.requireUsable();
-                current.weights().requireApart(slot.parameter);
-                slot.prepare(factor);
-            }
-            Decision decision = current.run(gradientScale, clipNorm, seed);
-            if (decision.nonFinite() >= 0) {
-                return refuse(active.get(decision.nonFinite()).parameter.name());
-            }
-            for (int i = 0; i < active.size(); i++) {
-                active.get(i).stepTaken();
-            }
-            steps++;
-            fallbacks += decision.fallbacks();
-            return new StepReport(steps, true, decision.norm(), decision.clip(), null, decision.fallbacks());
+            return take(gradientScale);
         } finally {
             release();
         }
+    }
+
+    /** Takes a step with the gradients as they are, and statistics of it; see {@link #stepWithStatistics(double)}. */
+    public StepStatistics stepWithStatistics() {
+        return stepWithStatistics(1);
+    }
+
+    /**
+     * Takes a step, the same bits as {@link #step(double)}, and says of each group how large gradients, updates and state are, and what quantizing the state has
+     * lost. For now and then: it copies weights and state before the step, which needs as much memory of the host again until it returns (the ledger counts it), and
+     * compares them in Java, element by element.
+     *
+     * @param gradientScale as for {@link #step(double)}
+     * @throws dev.muonium.MuoniumException if there is no memory for the copies; nothing was changed
+     */
+    public StepStatistics stepWithStatistics(double gradientScale) {
+        Ranges.requireFactor("the gradient scale", gradientScale);
+        acquire();
+        try {
+            List<Slot> active = plan().slots();
+            active.forEach(Slot::requireUsable);
+            try (StatisticsCollector collector = new StatisticsCollector(device, active, gradientScale)) {
+                StepReport report = take(gradientScale);
+                return new StepStatistics(report, report.taken() ? collector.after(report) : List.of());
+            }
+        } finally {
+            release();
+        }
+    }
+
+    private StepReport take(double gradientScale) {
+        StepEvent event = Events.step();
+        StepPlan current = plan();
+        double factor = schedule.factor(steps);
+        List<Slot> active = current.slots();
+        for (int i = 0; i < active.size(); i++) {
+            Slot slot = active.get(i);
+            slot.requireUsable();
+            current.weights().requireApart(slot.parameter);
+            slot.prepare(factor);
+        }
+        Decision decision = current.run(gradientScale, clipNorm, seed);
+        if (decision.nonFinite() >= 0) {
+            String culprit = active.get(decision.nonFinite()).parameter.name();
+            if (event != null) {
+                StepEvents.commit(event, leftOut(culprit), active.size());
+            }
+            return refuse(culprit);
+        }
+        for (int i = 0; i < active.size(); i++) {
+            active.get(i).stepTaken();
+        }
+        steps++;
+        fallbacks += decision.fallbacks();
+        StepReport report = new StepReport(steps, true, decision.norm(), decision.clip(), null, decision.fallbacks());
+        if (event != null) {
+            StepEvents.commit(event, report, active.size());
+        }
+        return report;
     }
 
     private StepReport refuse(String parameter) {
@@ -364,6 +408,10 @@ public final class Optimizer implements AutoCloseable {
             throw new NonFiniteGradientException(parameter);
         }
         LOG.warn("the step after step {} was left out: the gradient of parameter '{}' is not finite", steps, parameter);
+        return leftOut(parameter);
+    }
+
+    private StepReport leftOut(String parameter) {
         return new StepReport(steps, false, Double.NaN, 1, parameter, 0);
     }
 
@@ -394,7 +442,7 @@ public final class Optimizer implements AutoCloseable {
     }
 
     /** What state that the host keeps passes through on its way to a GPU and back. */
-    private @Nullable StateRing ring(StateLoads loads, List<List<Slot>> batches) {
+    private @Nullable StateRing ring(StateLoads loads, List<List<StateSpan>> batches) {
         if (stagingCap == 0 || !(device instanceof CudaDevice gpu)) {
             return null;
         }

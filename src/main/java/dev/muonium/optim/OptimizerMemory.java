@@ -12,10 +12,39 @@ import java.util.List;
 public final class OptimizerMemory {
     private OptimizerMemory() {}
 
-    /** A parameter: the group that updates it, and the shape of its weights. */
-    public record Planned(GroupSpec group, Shape shape) {}
+    /**
+     * A parameter.
+     *
+     * @param group that updates it
+     * @param shape of its weights
+     * @param matrices that Muon orthogonalizes ({@link Parameter#matrices})
+     */
+    public record Planned(GroupSpec group, Shape shape, List<Shape> matrices) {
+        /** Copies the list. */
+        public Planned {
+            matrices = List.copyOf(matrices);
+        }
 
-    private record Matrices(Muon muon, Shape shape) {}
+        /** A matrix, or what AdamW updates. */
+        public Planned(GroupSpec group, Shape shape) {
+            this(group, shape, List.of(shape));
+        }
+    }
+
+    /**
+     * A matrix of a parameter.
+     *
+     * @param elements of its state that are updated with it
+     */
+    private record Piece(Muon muon, Shape shape, long elements) {
+        boolean isEdged() {
+            return elements < shape.elements();
+        }
+    }
+
+    private record PieceKind(Muon muon, Shape shape, boolean edged) {}
+
+    private record Block(Muon muon, long elements) {}
 
     private record Vectors(List<BlockFormat> formats, int block) {}
 
@@ -38,11 +67,14 @@ public final class OptimizerMemory {
     /**
      * Muon's workspace in a step on a CPU.
      *
+     * @param parameters the matrices of each ({@link Parameter#matrices})
      * @param iterates the precision of Newton-Schulz: BF16 where it is fast, else F32
      * @param workers of the device
      * @param cap {@link Optimizer.Builder#workspaceCap}
      */
-    public static long workspaceBytes(Muon group, List<Shape> matrices, ElementType iterates, int workers, long cap) {
+    public static long workspaceBytes(
+            Muon group, List<List<Shape>> parameters, ElementType iterates, int workers, long cap) {
+        List<Shape> matrices = parameters.stream().flatMap(List::stream).toList();
         List<MuonPlan.Item> items = new ArrayList<>();
         for (int i = 0; i < matrices.size(); i++) {
             long rows = matrices.get(i).extent(0);
@@ -52,7 +84,14 @@ public final class OptimizerMemory {
                     MuonPass.cost(rows, cols),
                     Iteration.workspaceBytes(group.newtonSchulz(true), iterates, rows, cols)));
         }
-        return MuonPlan.of(items, workers, cap).workspaceBytes();
+        return MuonPlan.of(items, workers, cap).workspaceBytes() + borderBytes(group, parameters);
+    }
+
+    /** Of Muon's workspace, what blocks of 8-bit state need that reach over borders of a parameter's matrices. */
+    public static long borderBytes(Muon group, List<List<Shape>> parameters) {
+        return parameters.stream()
+                .mapToLong(matrices -> BorderBlocks.bytes(matrices, group))
+                .sum();
     }
 
     /** What a matrix takes of Muon's workspace on a GPU, where those of a shape are worked on together, as many as the cap allows. */
@@ -70,15 +109,26 @@ public final class OptimizerMemory {
      */
     public static long stagingBytes(List<Planned> parameters, ElementType iterates, long cap) {
         List<List<StateLoads.Arrays>> batches = new ArrayList<>();
-        List<Planned> matrices =
-                parameters.stream().filter(one -> one.group() instanceof Muon).toList();
+        List<Block> blocks =
+                parameters.stream().flatMap(one -> blocks(one).stream()).toList();
         BatchPlan.of(
-                        matrices.stream()
-                                .map(one -> matrix((Muon) one.group(), one.shape(), iterates))
+                        blocks.stream()
+                                .map(block -> new BatchPlan.Item<>(block.muon(), 0))
                                 .toList(),
-                        cap)
+                        0)
                 .batches()
-                .forEach(batch -> batches.add(arrays(batch, matrices)));
+                .forEach(batch -> batches.add(batch.members().stream()
+                        .map(blocks::get)
+                        .map(block -> arrays(block.muon(), block.elements()))
+                        .toList()));
+        List<Piece> pieces =
+                parameters.stream().flatMap(one -> pieces(one).stream()).toList();
+        BatchPlan.of(pieces.stream().map(piece -> item(piece, iterates)).toList(), cap)
+                .batches()
+                .forEach(batch -> batches.add(batch.members().stream()
+                        .map(pieces::get)
+                        .map(piece -> arrays(piece.muon(), piece.elements()))
+                        .toList()));
         List<Planned> vectors = parameters.stream()
                 .filter(one -> !(one.group() instanceof Muon))
                 .toList();
@@ -89,19 +139,51 @@ public final class OptimizerMemory {
                                 .toList(),
                         0)
                 .batches()
-                .forEach(batch -> batches.add(arrays(batch, vectors)));
+                .forEach(batch -> batches.add(batch.members().stream()
+                        .map(vectors::get)
+                        .map(one -> arrays(one.group(), one.shape().elements()))
+                        .toList()));
         return StateLoads.staged(batches, StateLoads.CAP).stagingBytes();
     }
 
-    private static BatchPlan.Item<Matrices> matrix(Muon muon, Shape shape, ElementType iterates) {
-        return new BatchPlan.Item<>(new Matrices(muon, shape), workspaceBytesOnGpu(muon, shape, iterates));
+    /** Elements of state that can only be updated together. */
+    private static long unit(Muon muon) {
+        return muon.momentumFormat().isScaled() ? muon.block() : 1;
     }
 
-    private static List<StateLoads.Arrays> arrays(BatchPlan.Batch<?> batch, List<Planned> all) {
-        return batch.members().stream()
-                .map(all::get)
-                .map(one -> new StateLoads.Arrays(
-                        one.shape().elements(), stateFormats(one.group()), stateBlock(one.group())))
+    private static List<Block> blocks(Planned parameter) {
+        if (!(parameter.group() instanceof Muon muon)) {
+            return List.of();
+        }
+        long unit = unit(muon);
+        return BorderBlocks.of(parameter.matrices(), unit).stream()
+                .map(first -> new Block(muon, Math.min(unit, parameter.shape().elements() - first)))
                 .toList();
+    }
+
+    private static List<Piece> pieces(Planned parameter) {
+        List<Piece> pieces = new ArrayList<>();
+        if (parameter.group() instanceof Muon muon) {
+            long begin = 0;
+            for (Shape matrix : parameter.matrices()) {
+                long end = begin + matrix.elements();
+                BorderBlocks.Inner inner =
+                        BorderBlocks.inner(begin, end, parameter.shape().elements(), unit(muon));
+                pieces.add(new Piece(muon, matrix, inner.end() - inner.begin()));
+                begin = end;
+            }
+        }
+        return pieces;
+    }
+
+    private static BatchPlan.Item<PieceKind> item(Piece piece, ElementType iterates) {
+        Shape shape = piece.shape();
+        return new BatchPlan.Item<>(
+                new PieceKind(piece.muon(), shape, piece.isEdged()),
+                workspaceBytesOnGpu(piece.muon(), shape, iterates));
+    }
+
+    private static StateLoads.Arrays arrays(GroupSpec group, long elements) {
+        return new StateLoads.Arrays(elements, stateFormats(group), stateBlock(group));
     }
 }

@@ -6,6 +6,7 @@ import dev.muonium.memory.Segments;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,6 +14,20 @@ import org.jspecify.annotations.Nullable;
  * element type, FP32 or BF16 each, and not in a confined arena, because worker threads use it. Both lie where the optimizer's device
  * computes: memory of a GPU is checked when the parameter is added, and when another gradient was bound, in the next step. An optimizer updates the weights in
  * place and only reads the gradient. No weights may overlap the gradient or other weights; gradients may overlap each other.
+ *
+ * <p><b>Several matrices in one parameter.</b> Muon orthogonalizes each of {@link #matrices} by itself, with its own Frobenius norm, its own iteration and its own
+ * adjustment of the learning rate: for a {@link #matrix} that is the whole, for a {@link #stack} each of its matrices, for a {@link #convolution} its kernel as
+ * {@code out × (in·height·width)}. {@link #splitRows} and {@link #splitEvery} cut them further:
+ *
+ * <pre>{@code
+ * Parameter.matrix("attn.qkv", weights, gradient, 768 + 256 + 256, 768).splitRows(768, 256, 256) // q, k, v: three matrices
+ *         .splitEvery(64);                                                                       // or each head of 64 rows
+ * Parameter.stack("mlp.gate_up", weights, gradient, experts, 2 * 1024, 768).splitRows(1024, 1024);
+ * }</pre>
+ *
+ * Everything else stays that of the whole parameter: its name, its gradient, and its state, whose blocks of 8-bit codes are counted through it without regard to its matrices; so
+ * states and checkpoints are the same however it is split. A block that reaches over a border of matrices is updated once, before both. AdamW works element by element: there a
+ * split changes nothing.
  *
  * <p>The gradient can be bound anew before every step (which allocates nothing), the parameter frozen, and its learning rate
  * multiplied; the rest is fixed. Not thread-safe: change it between steps, on the thread that steps.
@@ -24,6 +39,7 @@ public final class Parameter {
     private final String name;
     private final ParameterKind kind;
     private final Shape shape;
+    private final List<Shape> matrices;
     private final MemorySegment weights;
     private final ElementType weightType;
     private final @Nullable String group;
@@ -38,6 +54,7 @@ public final class Parameter {
             String name,
             ParameterKind kind,
             Shape shape,
+            List<Shape> matrices,
             MemorySegment weights,
             ElementType weightType,
             MemorySegment gradient,
@@ -46,6 +63,7 @@ public final class Parameter {
         this.name = Ranges.requireName("the name of a parameter", name);
         this.kind = kind;
         this.shape = shape;
+        this.matrices = matrices;
         requireFloat("weight", weightType);
         this.weightsLabel = name + " (weights)";
         Segments.requireOffHeapOrDevice(weightsLabel, weights, weightType, shape.elements(), true);
@@ -83,7 +101,23 @@ public final class Parameter {
         return f32(name, ParameterKind.VECTOR, Shape.of(length), weights, gradient);
     }
 
-    /** A parameter of any kind, shape and types. */
+    /** A stack of {@code count} hidden matrices behind each other, each {@code rows × cols}, FP32: of experts, for example. */
+    public static Parameter stack(
+            String name, MemorySegment weights, MemorySegment gradient, long count, long rows, long cols) {
+        return f32(name, ParameterKind.STACK, Shape.of(count, rows, cols), weights, gradient);
+    }
+
+    /** A convolution's kernel, {@code out × in × height × width}, FP32. */
+    public static Parameter convolution(
+            String name, MemorySegment weights, MemorySegment gradient, long out, long in, long height, long width) {
+        return f32(name, ParameterKind.CONVOLUTION, Shape.of(out, in, height, width), weights, gradient);
+    }
+
+    /**
+     * A parameter of any kind, shape and types.
+     *
+     * @throws IllegalArgumentException if the shape is not one of this kind, or the memory cannot be used; the sentence says why
+     */
     public static Parameter of(
             String name,
             ParameterKind kind,
@@ -92,7 +126,8 @@ public final class Parameter {
             ElementType weightType,
             MemorySegment gradient,
             ElementType gradientType) {
-        return new Parameter(name, kind, shape, weights, weightType, gradient, gradientType, null);
+        List<Shape> matrices = Matrices.of(name, kind, shape);
+        return new Parameter(name, kind, shape, matrices, weights, weightType, gradient, gradientType, null);
     }
 
     /** A parameter over tensors, named as the weights are. The tensors stay the caller's and must outlive their use here. */
@@ -118,7 +153,33 @@ public final class Parameter {
 
     /** A copy that goes to the group of this name, whatever its kind. */
     public Parameter inGroup(String groupName) {
-        Parameter copy = new Parameter(name, kind, shape, weights, weightType, gradient, gradientType, groupName);
+        return copy(matrices, groupName);
+    }
+
+    /**
+     * A copy each of whose {@link #matrices} is cut into these ranges of rows: {@code splitRows(q, k, v)} for a fused QKV matrix of {@code (q + k + v) × d}. Columns cannot be
+     * split: store the transposed matrix.
+     *
+     * @param rows of each piece, in the order of memory; together the rows of each matrix
+     * @throws IllegalArgumentException if they are not, one is below 1, or this is no matrix
+     */
+    public Parameter splitRows(long... rows) {
+        return copy(Matrices.split(this, rows), group);
+    }
+
+    /**
+     * A copy each of whose {@link #matrices} is cut into pieces of as many rows: into heads, for example.
+     *
+     * @param rows of each piece; divides the rows of each matrix
+     * @throws IllegalArgumentException if it does not, or this is no matrix
+     */
+    public Parameter splitEvery(long rows) {
+        return copy(Matrices.splitEvery(this, rows), group);
+    }
+
+    private Parameter copy(List<Shape> newMatrices, @Nullable String newGroup) {
+        Parameter copy =
+                new Parameter(name, kind, shape, newMatrices, weights, weightType, gradient, gradientType, newGroup);
         copy.frozen = frozen;
         copy.learningRateMultiplier = learningRateMultiplier;
         return copy;
@@ -174,6 +235,11 @@ public final class Parameter {
     /** Its extents. */
     public Shape shape() {
         return shape;
+    }
+
+    /** The matrices {@code rows × cols} that Muon orthogonalizes, each by itself, in the order of memory; none if it is of a shape that Muon does not update. */
+    public List<Shape> matrices() {
+        return matrices;
     }
 
     /** The caller's weights. */

@@ -4,6 +4,10 @@ package dev.muonium.optim;
 public enum ParameterKind {
     /** A hidden matrix, for Muon. */
     MATRIX(true),
+    /** Hidden matrices of one shape behind each other, as {@code experts × rows × cols}, for Muon: each is its own matrix. */
+    STACK(true),
+    /** A convolution's kernel, as {@code out × in × height × width}, for Muon: the matrix {@code out × (in·height·width)}. */
+    CONVOLUTION(true),
     /** A table of rows that are looked up, for AdamW: its gradient is sparse by rows, and its rows are not a linear map. */
     EMBEDDING(false),
     /** The last matrix, which gives the logits, for AdamW. */

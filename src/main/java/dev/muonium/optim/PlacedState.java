@@ -1,30 +1,33 @@
 package dev.muonium.optim;
 
 import dev.muonium.memory.BlockFormat;
+import dev.muonium.quant.QuantizedTensor;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Where kernels find the arrays of state of a parameter: for each the address of element 0 and that of its first scale (null without scales), which need not
+ * Where kernels find the arrays of state of a range of a parameter: for each the address of its element 0 and that of its first scale (null without scales), which need not
  * be memory where only a later part of the array is there.
  */
 record PlacedState(List<MemorySegment> codes, List<MemorySegment> scales) {
     /** The state where the device keeps it. */
-    static PlacedState resident(Slot slot) {
+    static PlacedState resident(StateSpan span) {
         List<MemorySegment> codes = new ArrayList<>();
         List<MemorySegment> scales = new ArrayList<>();
-        for (Slot.NamedState named : slot.state()) {
-            MemorySegment own = named.tensor().scales();
-            codes.add(named.tensor().codes());
-            scales.add(own == null ? MemorySegment.NULL : own);
+        for (Slot.NamedState named : span.slot().state()) {
+            QuantizedTensor tensor = named.tensor();
+            MemorySegment own = tensor.scales();
+            codes.add(after(
+                    tensor.codes(), span.begin() * tensor.format().codeType().byteSize()));
+            scales.add(own == null ? MemorySegment.NULL : after(own, span.begin() / tensor.block() * Float.BYTES));
         }
         return new PlacedState(codes, scales);
     }
 
     /** A part of the state in a place of a ring. */
-    static PlacedState in(StateRing ring, int load, StateLoads.Part part, Slot slot) {
-        StateLoads.Arrays arrays = StateLoads.Arrays.of(slot);
+    static PlacedState in(StateRing ring, int load, StateLoads.Part part, StateSpan span) {
+        StateLoads.Arrays arrays = StateLoads.Arrays.of(span);
         long count = part.end() - part.begin();
         long offset = part.offset();
         List<MemorySegment> codes = new ArrayList<>();
@@ -45,6 +48,10 @@ record PlacedState(List<MemorySegment> codes, List<MemorySegment> scales) {
             offset += scaleBytes;
         }
         return new PlacedState(codes, scales);
+    }
+
+    private static MemorySegment after(MemorySegment segment, long bytes) {
+        return MemorySegment.ofAddress(segment.address() + bytes);
     }
 
     private static MemorySegment before(MemorySegment segment, long bytes) {

@@ -1,6 +1,8 @@
 package dev.muonium.optim;
 
 import dev.muonium.MuoniumException;
+import dev.muonium.events.Events;
+import dev.muonium.events.OffloadCopyEvent;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
@@ -34,33 +36,49 @@ final class StateCourier implements AutoCloseable {
     /**
      * What is carried for a load.
      *
-     * @param members the slots of its batch
+     * @param members those of its batch
      * @param place page-locked memory
      * @param pieces where it comes from
      */
-    record Trip(StateLoads.Load load, List<? extends Slot> members, MemorySegment place, List<StateRing.Piece> pieces) {
+    record Trip(StateLoads.Load load, List<StateSpan> members, MemorySegment place, List<StateRing.Piece> pieces) {
         void read() {
+            OffloadCopyEvent event = Events.offloadCopy();
             for (int i = 0; i < pieces.size(); i++) {
                 StateRing.Piece piece = pieces.get(i);
                 long bytes = piece.home().byteSize();
                 MemorySegment.copy(piece.home(), 0, place, piece.offset(), bytes);
             }
+            commit(event, "mapping to staging");
         }
 
         void write(StateFile file) {
+            OffloadCopyEvent event = Events.offloadCopy();
             for (int i = 0; i < pieces.size(); i++) {
                 StateRing.Piece piece = pieces.get(i);
                 MemorySegment.copy(
                         place, piece.offset(), piece.home(), 0, piece.home().byteSize());
             }
+            commit(event, "staging to mapping");
             for (StateLoads.Part part : load.parts()) {
-                file.writeBehind(members.get(part.member()).state(), part.begin(), part.end());
+                StateSpan span = members.get(part.member());
+                file.writeBehind(span.slot().state(), span.begin() + part.begin(), span.begin() + part.end());
+            }
+        }
+
+        private void commit(@Nullable OffloadCopyEvent event, String direction) {
+            if (event != null) {
+                event.direction = direction;
+                event.bytes = pieces.stream()
+                        .mapToLong(piece -> piece.home().byteSize())
+                        .sum();
+                event.commit();
             }
         }
 
         void readAhead(StateFile file) {
             for (StateLoads.Part part : load.parts()) {
-                file.readAhead(members.get(part.member()).state(), part.begin(), part.end());
+                StateSpan span = members.get(part.member());
+                file.readAhead(span.slot().state(), span.begin() + part.begin(), span.begin() + part.end());
             }
         }
     }

@@ -1,6 +1,8 @@
 package dev.muonium.optim;
 
 import dev.muonium.device.MappedFile;
+import dev.muonium.events.Events;
+import dev.muonium.events.OffloadCopyEvent;
 import dev.muonium.memory.Allocator;
 import dev.muonium.memory.Ledger;
 import dev.muonium.quant.QuantizedTensor;
@@ -66,11 +68,21 @@ final class StateFile implements AutoCloseable {
         room.acquireUninterruptibly(permits);
         thread.execute(() -> {
             try {
-                MappedFile.writeBack(part);
+                write(part);
             } finally {
                 room.release(permits);
             }
         });
+    }
+
+    private static void write(MemorySegment part) {
+        OffloadCopyEvent event = Events.offloadCopy();
+        MappedFile.writeBack(part);
+        if (event != null) {
+            event.direction = "mapping to disk";
+            event.bytes = part.byteSize();
+            event.commit();
+        }
     }
 
     private static MemorySegment codes(QuantizedTensor tensor, long begin, long end) {

@@ -27,11 +27,12 @@ record StateLoads(List<List<Load>> batches, int places, long placeBytes) {
     /** Of each array in a place: what a GPU's own allocations are aligned to. */
     private static final long ALIGNMENT = 256;
 
-    /** The arrays of state of one parameter. */
+    /** The arrays of state of a range of one parameter. */
     record Arrays(long elements, List<BlockFormat> formats, int block) {
-        static Arrays of(Slot slot) {
+        static Arrays of(StateSpan span) {
+            Slot slot = span.slot();
             return new Arrays(
-                    slot.elements(),
+                    span.elements(),
                     slot.state().stream().map(named -> named.tensor().format()).toList(),
                     slot.state().getFirst().tensor().block());
         }
@@ -55,9 +56,9 @@ record StateLoads(List<List<Load>> batches, int places, long placeBytes) {
     }
 
     /**
-     * A range of a parameter's state.
+     * A range of a member's state.
      *
-     * @param member which parameter of the batch
+     * @param member which range of a parameter in the batch; elements are counted from its first
      * @param begin its first element, at a border of a chunk
      * @param end behind its last
      * @param offset where it begins in the place

@@ -3,6 +3,8 @@ package dev.muonium.optim;
 import dev.muonium.device.CudaDevice;
 import dev.muonium.device.CudaTransfers;
 import dev.muonium.device.CudaTransfers.Copy;
+import dev.muonium.events.Events;
+import dev.muonium.events.OffloadCopyEvent;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.DeviceMemory;
 import dev.muonium.memory.ElementType;
@@ -43,22 +45,23 @@ abstract sealed class StateRing implements AutoCloseable permits HostRing, FileR
     record Piece(MemorySegment home, long offset) {}
 
     /** The pieces of a load. */
-    static List<Piece> pieces(StateLoads.Load load, List<? extends Slot> members) {
+    static List<Piece> pieces(StateLoads.Load load, List<StateSpan> members) {
         List<Piece> pieces = new ArrayList<>();
         for (StateLoads.Part part : load.parts()) {
-            Slot slot = members.get(part.member());
-            StateLoads.Arrays arrays = StateLoads.Arrays.of(slot);
+            StateSpan span = members.get(part.member());
+            StateLoads.Arrays arrays = StateLoads.Arrays.of(span);
+            long begin = span.begin() + part.begin();
             long count = part.end() - part.begin();
             long offset = part.offset();
-            for (Slot.NamedState named : slot.state()) {
+            for (Slot.NamedState named : span.slot().state()) {
                 QuantizedTensor tensor = named.tensor();
                 BlockFormat format = tensor.format();
                 long size = format.codeType().byteSize();
-                pieces.add(new Piece(tensor.codes().asSlice(part.begin() * size, count * size), offset));
+                pieces.add(new Piece(tensor.codes().asSlice(begin * size, count * size), offset));
                 offset += arrays.codeBytes(format, count);
                 MemorySegment scales = tensor.scales();
                 if (scales != null) {
-                    long first = part.begin() / tensor.block() * Float.BYTES;
+                    long first = begin / tensor.block() * Float.BYTES;
                     pieces.add(new Piece(
                             scales.asSlice(first, format.scales(count, tensor.block()) * Float.BYTES), offset));
                     offset += arrays.scaleBytes(format, count);
@@ -103,6 +106,28 @@ abstract sealed class StateRing implements AutoCloseable permits HostRing, FileR
 
     /** Whether a step can be recorded, from {@link #begin} to {@link #end}. */
     abstract boolean isRecordable();
+
+    /** Bytes that a step copies in each direction. */
+    abstract long copiedBytes();
+
+    static long sum(List<? extends List<Copy>> copies) {
+        return copies.stream().flatMap(List::stream).mapToLong(Copy::bytes).sum();
+    }
+
+    /** Of a step that is done, whose copies the host has not timed. */
+    final void commitEvents() {
+        commit("host to device");
+        commit("device to host");
+    }
+
+    private void commit(String direction) {
+        OffloadCopyEvent event = Events.offloadCopy();
+        if (event != null) {
+            event.direction = direction;
+            event.bytes = copiedBytes();
+            event.commit();
+        }
+    }
 
     /** Bytes of the places, here and there. */
     long byteSize() {

@@ -13,6 +13,7 @@ import dev.muonium.memory.Purpose;
 import dev.muonium.memory.Shape;
 import dev.muonium.memory.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -90,38 +91,44 @@ final class StepRecords implements AutoCloseable {
     }
 
     /**
-     * Describes a part of a matrix that is updated by a launch: its elements up to {@code part.end()}, and its chunks from that of {@code part.begin()} on. Addresses
-     * are those of the whole matrix, so that an element has the same number, and with it the same rounding, however the matrix is cut; those
-     * of state are where the whole would begin, of which only the part needs to be there.
+     * Describes a part of a range of momentum that is updated by a launch: the range's elements up to {@code part.end()}, and its chunks from that of
+     * {@code part.begin()} on. Addresses are those of the whole range, of which only the part's need to be there.
      *
-     * @param index its number among all parts of matrices
+     * @param index its number among all records of matrices
      * @param firstChunk the chunks of those before it in its launch
      * @param state where the part's state is
-     * @param update where u of the matrix goes
-     * @param direction where O of the matrix will be
+     * @param update where u of the range goes
      */
-    void describeMatrix(
-            int index,
-            MuonSlot slot,
-            StateLoads.Part part,
-            long firstChunk,
-            PlacedState state,
-            MemorySegment update,
-            MemorySegment direction) {
+    void describeMomentum(int index, StateLoads.Part part, long firstChunk, PlacedState state, MemorySegment update) {
         MemorySegment item = muon[index];
         mu_muon_item.momentum(item, state.codes(0));
         mu_muon_item.scales(item, state.scales(0));
         mu_muon_item.update(item, update);
-        mu_muon_item.direction(item, direction);
-        mu_muon_item.weights(item, slot.parameter.weights());
-        mu_muon_item.master(item, orNull(slot.master()));
-        mu_muon_item.elements(item, part.end());
-        mu_muon_item.first_chunk(item, firstChunk - part.begin() / BatchKernels.CHUNK);
-        mu_muon_item.rounding_parameter(item, slot.key());
-        mu_muon_item.stochastic(item, slot.roundsStochastically() ? 1 : 0);
+        describePart(item, part, firstChunk);
     }
 
-    /** Describes a part of an array of AdamW; see {@link #describeMatrix}. */
+    /**
+     * Describes a part of a matrix whose weights are updated by a launch, which may be in the same record as its momentum. Addresses are those of the whole matrix, so that an
+     * element has the same number, and with it the same rounding, however the matrix is cut.
+     *
+     * @param direction where O of the matrix will be
+     */
+    void describeWeights(int index, MuonPiece piece, StateLoads.Part part, long firstChunk, MemorySegment direction) {
+        MemorySegment item = muon[index];
+        mu_muon_item.direction(item, direction);
+        mu_muon_item.weights(item, piece.weights);
+        mu_muon_item.master(item, orNull(piece.master));
+        mu_muon_item.rounding_parameter(item, piece.key());
+        mu_muon_item.stochastic(item, piece.slot.roundsStochastically() ? 1 : 0);
+        describePart(item, part, firstChunk);
+    }
+
+    private static void describePart(MemorySegment item, StateLoads.Part part, long firstChunk) {
+        mu_muon_item.elements(item, part.end());
+        mu_muon_item.first_chunk(item, firstChunk - part.begin() / BatchKernels.CHUNK);
+    }
+
+    /** Describes a part of an array of AdamW; see {@link #describeMomentum}. */
     void describeArray(int index, AdamWSlot slot, StateLoads.Part part, long firstChunk, PlacedState state) {
         MemorySegment item = adamW[index];
         mu_adamw_item.weights(item, slot.parameter.weights());
@@ -153,14 +160,21 @@ final class StepRecords implements AutoCloseable {
         mu_gradient.gradient(gradients[index], slot.parameter.gradient());
     }
 
-    /** Writes what is a matrix's own in the coming step, for which its slot was prepared. */
-    void updateMatrix(int index, MuonSlot slot) {
+    /** Writes where the gradient of a range of a parameter lies now, and how much of its momentum is kept. */
+    void updateMomentum(int index, StateSpan span) {
+        Slot slot = span.slot();
         MemorySegment item = muon[index];
-        mu_muon_item.gradient(item, slot.parameter.gradient());
+        long begin = span.begin() * slot.parameter.gradientType().byteSize();
+        item.set(ValueLayout.JAVA_LONG, mu_muon_item.gradient$offset(), slot.parameter.gradientBegin() + begin);
         mu_muon_item.beta(item, slot.group.momentum());
-        mu_muon_item.decay(item, slot.decay());
-        mu_muon_item.rate(item, slot.rate());
-        mu_muon_item.rounding_step(item, slot.steps());
+    }
+
+    /** Writes what is a matrix's own in the coming step, for which its slot was prepared. */
+    void updateWeights(int index, MuonPiece piece) {
+        MemorySegment item = muon[index];
+        mu_muon_item.decay(item, piece.slot.decay());
+        mu_muon_item.rate(item, piece.rate());
+        mu_muon_item.rounding_step(item, piece.slot.steps());
     }
 
     /** Writes what is an array's own in the coming step, for which its slot was prepared. */

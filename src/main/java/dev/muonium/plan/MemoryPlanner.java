@@ -87,7 +87,8 @@ public final class MemoryPlanner {
     /** What state passes through on its way to a GPU and back. */
     private long places() {
         List<OptimizerMemory.Planned> planned = parameters.stream()
-                .map(parameter -> new OptimizerMemory.Planned(parameter.group(), parameter.optimized()))
+                .map(parameter -> new OptimizerMemory.Planned(
+                        parameter.group(), parameter.optimized(), parameter.orthogonalized()))
                 .toList();
         return OptimizerMemory.stagingBytes(planned, device.iterates(), Optimizer.Builder.DEFAULT_WORKSPACE_CAP);
     }
@@ -140,31 +141,31 @@ public final class MemoryPlanner {
 
     private void workspace() {
         long largestProjected = 0;
-        Map<Muon, List<Shape>> matrices = new LinkedHashMap<>();
+        Map<Muon, List<List<Shape>>> matrices = new LinkedHashMap<>();
         for (PlannedParameter parameter : parameters) {
             if (parameter.rank() > 0) {
                 largestProjected = Math.max(
                         largestProjected, LowRankMemory.workspaceElements(parameter.shape(), parameter.rank()));
             }
             if (parameter.group() instanceof Muon muon) {
-                matrices.computeIfAbsent(muon, group -> new ArrayList<>()).add(parameter.optimized());
+                matrices.computeIfAbsent(muon, group -> new ArrayList<>()).add(parameter.orthogonalized());
             }
         }
         add(Purpose.OPTIMIZER_WORKSPACE, device.aligned(Float.BYTES * largestProjected));
-        matrices.forEach((muon, shapes) -> add(
+        matrices.forEach((muon, parameterMatrices) -> add(
                 Purpose.OPTIMIZER_WORKSPACE,
-                device.aligned(device.cuda() ? batched(muon, shapes) : tasks(muon, shapes))));
+                device.aligned(device.cuda() ? batched(muon, parameterMatrices) : tasks(muon, parameterMatrices))));
     }
 
-    private long tasks(Muon muon, List<Shape> shapes) {
+    private long tasks(Muon muon, List<List<Shape>> parameterMatrices) {
         return OptimizerMemory.workspaceBytes(
-                muon, shapes, device.iterates(), device.workers(), Optimizer.Builder.DEFAULT_WORKSPACE_CAP);
+                muon, parameterMatrices, device.iterates(), device.workers(), Optimizer.Builder.DEFAULT_WORKSPACE_CAP);
     }
 
     /** As many matrices of a shape as the cap allows are worked on together. */
-    private long batched(Muon muon, List<Shape> shapes) {
+    private long batched(Muon muon, List<List<Shape>> parameterMatrices) {
         Map<Shape, Integer> counts = new LinkedHashMap<>();
-        shapes.forEach(shape -> counts.merge(shape, 1, Integer::sum));
+        parameterMatrices.stream().flatMap(List::stream).forEach(shape -> counts.merge(shape, 1, Integer::sum));
         long most = 0;
         for (Map.Entry<Shape, Integer> entry : counts.entrySet()) {
             Shape shape = entry.getKey();
@@ -174,6 +175,6 @@ public final class MemoryPlanner {
             long batches = (entry.getValue() + fitting - 1) / fitting;
             most = Math.max(most, one * ((entry.getValue() + batches - 1) / batches));
         }
-        return most;
+        return most + OptimizerMemory.borderBytes(muon, parameterMatrices);
     }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.muonium.DeviceUnavailableException;
+import dev.muonium.OutOfDeviceMemoryException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.Map;
@@ -92,5 +93,21 @@ final class MainTest {
 
         assertEquals(sentence, err.toString().strip());
         assertFalse(err.toString().contains("\tat "), err.toString());
+    }
+
+    /** What follows the sentence is a table, whose last line needs no full stop. */
+    @Test
+    void memoryThatIsMissingIsSaidWithItsReport() {
+        StringWriter text = new StringWriter();
+
+        int code = Failures.report(
+                new OutOfDeviceMemoryException("the system has no 64 bytes; what there is:\n  7  weights", 64, 1),
+                new PrintWriter(text, true),
+                false);
+
+        assertEquals(ExitCode.UNAVAILABLE, code);
+        assertEquals(
+                "muonium: the system has no 64 bytes; what there is:\n  7  weights",
+                text.toString().strip());
     }
 }

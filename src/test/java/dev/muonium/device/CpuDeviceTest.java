@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.muonium.MuoniumException;
+import dev.muonium.OutOfDeviceMemoryException;
 import dev.muonium.memory.BlockFormat;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -78,14 +78,23 @@ final class CpuDeviceTest {
     void saysSoWhenTheSystemHasNoMemory() {
         try (CpuDevice device = Device.cpu(1);
                 Tensor held = device.allocate(Purpose.WEIGHTS, "held", ElementType.F32, Shape.of(16))) {
-            MuoniumException failure = assertThrows(
-                    MuoniumException.class,
+            OutOfDeviceMemoryException failure = assertThrows(
+                    OutOfDeviceMemoryException.class,
                     () -> device.allocate(Purpose.GRADIENTS, "huge", ElementType.F32, Shape.of(1L << 50)));
 
+            String text = String.valueOf(failure.getMessage());
+            assertTrue(
+                    text.startsWith(
+                            "the system has no " + (1L << 52) + " bytes for 'huge' (GRADIENTS, F32 " + (1L << 50)
+                                    + "); what there is:\n"
+                                    + "                  64  held by the ledger of the CPU device, at most 64"),
+                    text);
+            assertTrue(text.contains("                  64  'held' (weights)\n"), text);
+            assertTrue(text.contains("resident memory of this process"), text);
+            assertEquals(1L << 52, failure.asked());
+            assertTrue(failure.free() > 0);
             assertEquals(
-                    "the system has no " + (1L << 52) + " bytes for 'huge' (GRADIENTS, F32 " + (1L << 50)
-                            + "); allocated so far: total 64 bytes, peak 64 bytes, {WEIGHTS=64}",
-                    failure.getMessage());
+                    64, device.memoryReport().purposes().get(Purpose.WEIGHTS).bytes());
             assertEquals(64, device.ledger().total());
             assertEquals(0, held.getFloat(15));
             assertThrows(

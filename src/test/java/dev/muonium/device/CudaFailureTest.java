@@ -85,7 +85,8 @@ final class CudaFailureTest {
             String text = failure.getMessage();
             assertTrue(text.startsWith("cuda:0 has no " + (1L << 34) + " bytes for 'huge' (ACTIVATIONS, F32 "), text);
             assertTrue(text.contains(failure.free() + " of its "), text);
-            assertTrue(text.contains("WEIGHTS=" + (4L << 20)), text);
+            assertTrue(text.contains("           4,194,304  'held' (weights)\n"), text);
+            assertTrue(text.contains("for the CUDA context"), text);
             assertTrue(text.contains("need less"), text);
             assertEquals(before, device.ledger().total());
             assertEquals(0, held.getFloat(1)); // the device goes on
@@ -102,6 +103,7 @@ final class CudaFailureTest {
                 () -> device.memory().allocateStaging(Purpose.DATA, "staging", F32, Shape.of(100)));
 
         assertEquals(512, failure.asked());
+        assertTrue(failure.getMessage().contains("held by the ledger of cuda:0"), failure.getMessage());
     }
 
     @Test

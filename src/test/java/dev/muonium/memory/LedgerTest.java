@@ -11,10 +11,11 @@ final class LedgerTest {
     @Test
     void countsByPurposeAndKeepsPeaks() {
         Ledger ledger = new Ledger();
-        ledger.allocated(Purpose.WEIGHTS, 100);
-        ledger.allocated(Purpose.GRADIENTS, 50);
-        ledger.freed(Purpose.WEIGHTS, 100);
-        ledger.allocated(Purpose.GRADIENTS, 20);
+        Ledger.Entry weights = ledger.enter(Purpose.WEIGHTS, "w", 100);
+        ledger.enter(Purpose.GRADIENTS, "g", 50);
+        weights.close();
+        weights.close();
+        ledger.enter(Purpose.GRADIENTS, "h", 20);
 
         assertEquals(70, ledger.total());
         assertEquals(150, ledger.peak());
@@ -34,9 +35,9 @@ final class LedgerTest {
             Purpose purpose = Purpose.values()[i];
             threads.add(Thread.ofPlatform().start(() -> {
                 for (int n = 1; n <= 20_000; n++) {
-                    ledger.allocated(purpose, n);
+                    Ledger.Entry entry = ledger.enter(purpose, "x", n);
                     if (n % 2 == 0) {
-                        ledger.freed(purpose, n);
+                        entry.close();
                     }
                 }
             }));

@@ -219,10 +219,4 @@ final class TrainerTest {
         assertEquals(1.5, Trainer.median(List.of(2.0, 1.0)));
         assertTrue(Double.isNaN(Trainer.median(List.of())));
     }
-
-    @Test
-    void readsTheKernelsCountOfResidentMemory() {
-        assertEquals(1234L * 1024, ResidentMemory.bytes(List.of("VmPeak:\t 99 kB", "VmHWM:\t    1234 kB"), "VmHWM:"));
-        assertEquals(-1, ResidentMemory.bytes(List.of("VmPeak:\t 99 kB"), "VmHWM:"));
-    }
 }

@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.UnaryOperator;
 
 /** Weights and gradients of a few parameters, filled with reproducible noise. */
 final class Model implements AutoCloseable {
@@ -36,12 +37,17 @@ final class Model implements AutoCloseable {
     }
 
     Model with(String name, ParameterKind kind, Shape shape) {
+        return with(name, kind, shape, parameter -> parameter);
+    }
+
+    /** A parameter that is split, or goes to a group. */
+    Model with(String name, ParameterKind kind, Shape shape, UnaryOperator<Parameter> change) {
         Tensor weight = device.allocate(Purpose.WEIGHTS, name, type, shape);
         Tensor gradient = device.allocate(Purpose.GRADIENTS, name, type, shape);
         weights.put(name, weight);
         gradients.put(name, gradient);
         weight.copyFrom(noise(weight.elements(), 0.1));
-        parameters.add(Parameter.of(kind, weight, gradient));
+        parameters.add(change.apply(Parameter.of(kind, weight, gradient)));
         return this;
     }
 

@@ -46,6 +46,8 @@ class OffloadCudaTest {
                 .with("attn2", ParameterKind.MATRIX, Shape.of(96, 96))
                 .with("attn3", ParameterKind.MATRIX, Shape.of(96, 96))
                 .with("wide", ParameterKind.MATRIX, Shape.of(160, 200))
+                .with("experts", ParameterKind.STACK, Shape.of(2, 96, 96))
+                .with("qkv", ParameterKind.MATRIX, Shape.of(210, 111), p -> p.splitRows(110, 50, 50))
                 .with("table", ParameterKind.EMBEDDING, Shape.of(1000, 64));
     }
 
@@ -174,12 +176,15 @@ class OffloadCudaTest {
             long places = workspace(placement) - resident;
             assertTrue(places > 0);
             try (Device device = Device.cuda();
-                    Model model = Model.small(device, ElementType.F32)) {
+                    Model model = split(device)) {
                 long planned = OptimizerMemory.stagingBytes(
                         model.parameters().stream()
                                 .map(parameter -> new OptimizerMemory.Planned(
-                                        parameter.kind().isForMuon() ? Muon.defaults() : AdamW.defaults(),
-                                        parameter.shape()))
+                                        parameter.kind().isForMuon()
+                                                ? Muon.defaults().state(StateFormat.INT8)
+                                                : AdamW.defaults().state(StateFormat.INT8),
+                                        parameter.shape(),
+                                        parameter.matrices()))
                                 .toList(),
                         ElementType.BF16,
                         Optimizer.Builder.DEFAULT_WORKSPACE_CAP);
@@ -188,12 +193,18 @@ class OffloadCudaTest {
         }
     }
 
+    private static Model split(Device device) {
+        return Model.small(device, ElementType.F32)
+                .with("experts", ParameterKind.STACK, Shape.of(3, 30, 40))
+                .with("qkv", ParameterKind.MATRIX, Shape.of(210, 111), p -> p.splitRows(110, 50, 50));
+    }
+
     private static long workspace(StatePlacement placement) {
         try (Device device = Device.cuda();
-                Model model = Model.small(device, ElementType.F32).newGradients();
+                Model model = split(device).newGradients();
                 Optimizer optimizer = Optimizer.builder(device)
-                        .group(Muon.defaults())
-                        .group(AdamW.defaults())
+                        .group(Muon.defaults().state(StateFormat.INT8))
+                        .group(AdamW.defaults().state(StateFormat.INT8))
                         .statePlacement(placement)
                         .build()) {
             optimizer.addAll(model.parameters());

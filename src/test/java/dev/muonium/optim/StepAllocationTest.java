@@ -38,6 +38,9 @@ class StepAllocationTest {
                 model.with("attn" + block, ParameterKind.MATRIX, Shape.of(48, 48));
                 model.with("mlp" + block, ParameterKind.MATRIX, Shape.of(32, 80));
                 model.with("gain" + block, ParameterKind.VECTOR, Shape.of(64));
+                // Fused and split within blocks of state.
+                model.with("qkv" + block, ParameterKind.MATRIX, Shape.of(36, 21), p -> p.splitRows(20, 8, 8));
+                model.with("experts" + block, ParameterKind.STACK, Shape.of(3, 16, 24));
             }
             model.with("wte", ParameterKind.EMBEDDING, Shape.of(100L * blocks, 64));
             optimizer.addAll(model.parameters());

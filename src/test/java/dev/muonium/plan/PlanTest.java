@@ -12,6 +12,7 @@ import dev.muonium.optim.Muon;
 import dev.muonium.optim.StateFormat;
 import dev.muonium.optim.StatePlacement;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -70,6 +71,29 @@ class PlanTest {
         assertPadded(4 * 100 * 10, offloaded.bytes(Purpose.OPTIMIZER_STATE), 1);
         assertTrue(offloaded.bytes(Purpose.OFFLOADED_STATE) >= muon + adamW);
         assertTrue(offloaded.peak() < plan.peak() - muon);
+    }
+
+    /** The state of a split parameter is that of the whole; its workspace is that of its matrices, and of the blocks over their borders. */
+    @Test
+    void aSplitParameterIsPlannedByItsMatrices() {
+        Muon muon = Muon.defaults().state(StateFormat.INT8);
+        Shape whole = Shape.of(3 * 50, 50);
+        List<Shape> parts = Collections.nCopies(3, Shape.of(50, 50));
+        MemoryPlan split = planOf(new PlannedParameter("qkv", whole, muon, 0, parts));
+        MemoryPlan one = planOf(new PlannedParameter("qkv", whole, muon, 0));
+        MemoryPlan part = planOf(new PlannedParameter("q", Shape.of(50, 50), muon, 0));
+        assertEquals(one.bytes(Purpose.OPTIMIZER_STATE), split.bytes(Purpose.OPTIMIZER_STATE));
+        assertEquals(part.bytes(Purpose.OPTIMIZER_WORKSPACE) + 2 * 128 * 4, split.bytes(Purpose.OPTIMIZER_WORKSPACE));
+        assertEquals(
+                "parameter 'qkv' is to be projected to rank 8 and is not one matrix of its own shape, as GaLore needs"
+                        + " it; leave its split out, or GaLore",
+                assertThrows(IllegalArgumentException.class, () -> new PlannedParameter("qkv", whole, muon, 8, parts))
+                        .getMessage());
+    }
+
+    private static MemoryPlan planOf(PlannedParameter parameter) {
+        PlannedDevice oneWorker = new PlannedDevice("cpu", false, 1, ElementType.F32);
+        return MemoryPlanner.plan(oneWorker, List.of(parameter), Map.of(), false, StatePlacement.device(), false);
     }
 
     private static void assertPadded(long exact, long bytes, int tensors) {

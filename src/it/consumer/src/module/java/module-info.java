@@ -1,0 +1,4 @@
+/** A program that embeds Muonium, as a module. */
+module example.consumer {
+    requires dev.muonium;
+}
