@@ -313,6 +313,21 @@ MU_TEST(emulated_runtime, a_write_past_an_allocation_is_reported) {
   }
 }
 
+MU_TEST(emulated_runtime, large_memory_that_is_freed_leaves_its_neighbours_alone) {
+  /* So that it begins at every place in a page where memory can begin. What was done to a neighbour's strip ends the process. */
+  for (size_t bytes = 256; bytes <= 4096; bytes += 256) {
+    void* before = nullptr;
+    void* large = nullptr;
+    void* after = nullptr;
+    CHECK_CUDA(cudaMalloc(&before, bytes));
+    CHECK_CUDA(cudaMalloc(&large, size_t{3} << 20));
+    CHECK_CUDA(cudaMalloc(&after, 4));
+    CHECK_CUDA(cudaFree(large));
+    CHECK_CUDA(cudaFree(after));
+    CHECK_CUDA(cudaFree(before));
+  }
+}
+
 MU_TEST(emulated_runtime, copies_check_their_sides_and_ranges) {
   OnDevice<float> x(10);
   float host[10] = {};
