@@ -2,7 +2,8 @@
 module dev.muonium {
     requires jdk.jfr;
     requires org.apache.logging.log4j;
-    requires static transitive ai.djl.api; // for dev.muonium.djl alone
+    requires static ai.djl.api; // for dev.muonium.djl alone
+    requires static org.bytedeco.pytorch; // for dev.muonium.pytorch alone
     requires static transitive org.jspecify;
 
     exports dev.muonium;
@@ -16,5 +17,6 @@ module dev.muonium {
     exports dev.muonium.optim;
     exports dev.muonium.ortho;
     exports dev.muonium.plan;
+    exports dev.muonium.pytorch;
     exports dev.muonium.quant;
 }

@@ -1,6 +1,7 @@
 package dev.muonium;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
@@ -8,6 +9,7 @@ import java.io.IOException;
 import java.lang.module.ModuleDescriptor;
 import java.lang.module.ModuleFinder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.HexFormat;
@@ -131,6 +133,19 @@ final class JarContentsIT {
                         .filter(name -> name.endsWith(".class") && !name.equals("module-info.class"))
                         .allMatch(name -> name.startsWith("dev/muonium/cli/")),
                 "the command line's jar carries classes of the library");
+    }
+
+    /** Frameworks that adapters are for: an app that has one brings it, and no other app gets it. */
+    @Test
+    void frameworksReachNobodyWhoDoesNotHaveThem() throws IOException {
+        Set<String> optional = descriptor(LIBRARY).requires().stream()
+                .filter(requires -> requires.modifiers().contains(ModuleDescriptor.Requires.Modifier.STATIC))
+                .map(ModuleDescriptor.Requires::name)
+                .collect(Collectors.toSet());
+        assertTrue(optional.contains("org.bytedeco.pytorch"), optional.toString());
+        String path = Files.readString(Path.of("target/cli.modulepath"));
+        assertTrue(path.contains("picocli"), path);
+        assertFalse(path.contains("bytedeco"), path);
     }
 
     private static ModuleDescriptor descriptor(Path jar) {

@@ -1,30 +1,18 @@
 package dev.muonium;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.StringWriter;
-import java.net.URI;
-import java.net.URL;
-import java.net.URLClassLoader;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import javax.tools.JavaCompiler;
-import javax.tools.JavaFileObject;
-import javax.tools.SimpleJavaFileObject;
-import javax.tools.ToolProvider;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The README's example compiles as it stands there, and runs. */
+/** The README's examples compile as they stand there, and run. Those of other frameworks do so beside the tests of these. */
 final class ReadmeTest {
-    private static final Path README = Path.of("README.md");
-
     private static final String IMPORTS = """
         import dev.muonium.device.Device;
         import dev.muonium.optim.*;
@@ -33,55 +21,18 @@ final class ReadmeTest {
 
     @Test
     void exampleCompilesAndRuns(@TempDir Path classes) throws Exception {
-        String example = example();
-        StringWriter diagnostics = new StringWriter();
-        JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
-        String source = IMPORTS + "public class Example { public static void run() {\n" + example + "\n} }";
-        boolean compiled = compiler.getTask(
-                        diagnostics,
-                        null,
-                        null,
-                        List.of("-d", classes.toString(), "-cp", System.getProperty("java.class.path")),
-                        null,
-                        List.of(new Source(source)))
-                .call();
-        assertTrue(compiled, diagnostics::toString);
-        try (URLClassLoader loader = new URLClassLoader(
-                new URL[] {classes.toUri().toURL()}, getClass().getClassLoader())) {
-            loader.loadClass("Example").getMethod("run").invoke(null);
-        }
+        ReadmeExample.of(ReadmeTest.class).run(IMPORTS, classes);
     }
 
     @Test
-    void exampleIsShort() throws Exception {
-        assertTrue(example().lines().count() <= 20, "an example of embedding fits on a screen");
-    }
-
-    private static String example() throws Exception {
-        String readme = Files.readString(README);
-        Matcher blocks = Pattern.compile("<!-- (\\w+) compiles and runs this. -->\n```java\n(.*?)```", Pattern.DOTALL)
-                .matcher(readme);
-        Map<String, String> tested = new HashMap<>();
-        blocks.results().forEach(block -> tested.put(block.group(1), block.group(2)));
-        assertEquals(
-                readme.split("```java\n", -1).length - 1,
-                tested.size(),
-                "every block of Java in README names the test that runs it");
-        return tested.get("ReadmeTest");
-    }
-
-    /** A source file in memory. */
-    private static final class Source extends SimpleJavaFileObject {
-        private final String text;
-
-        Source(String text) {
-            super(URI.create("string:///Example.java"), JavaFileObject.Kind.SOURCE);
-            this.text = text;
+    void everyExampleIsShortAndHasATest() throws IOException {
+        Set<String> sources;
+        try (Stream<Path> files = Files.walk(Path.of("src/test/java"))) {
+            sources = files.map(file -> file.getFileName().toString()).collect(Collectors.toSet());
         }
-
-        @Override
-        public CharSequence getCharContent(boolean ignoreEncodingErrors) {
-            return text;
-        }
+        ReadmeExample.all().forEach((test, example) -> {
+            assertTrue(sources.contains(test + ".java"), "README names the test " + test);
+            assertTrue(example.text().lines().count() <= 22, "an example fits on a screen: " + test);
+        });
     }
 }

@@ -1,5 +1,6 @@
 package dev.muonium.checkpoint;
 
+import dev.muonium.optim.Optimizer;
 import java.util.List;
 import java.util.Map;
 
@@ -8,6 +9,11 @@ import java.util.Map;
  * that trains.
  */
 public interface StateSource {
+    /** What an optimizer keeps. */
+    static StateSource of(Optimizer optimizer) {
+        return new OptimizerSource(optimizer);
+    }
+
     /** The part of a checkpoint that it belongs to; several sources may share one if the names of their tensors differ. */
     String part();
 

@@ -57,7 +57,7 @@ public final class TrainingState {
 
     /** Adds what an optimizer keeps. */
     public TrainingState optimizer(Optimizer optimizer) {
-        return source(new OptimizerSource(optimizer));
+        return source(StateSource.of(optimizer));
     }
 
     /** Adds something else. */

@@ -61,6 +61,8 @@ import org.jspecify.annotations.Nullable;
  * <p>One thread at a time; a call during another one is an {@link IllegalStateException}. Bad input leaves weights and state as they
  * were and drops the step that was begun.
  */
+// Not "requires transitive": javac would ask every module that requires this library for DJL.
+@SuppressWarnings("exports")
 public final class MuoniumOptimizer extends ai.djl.training.optimizer.Optimizer implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(MuoniumOptimizer.class);
 
