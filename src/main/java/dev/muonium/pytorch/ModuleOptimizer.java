@@ -90,6 +90,8 @@ public final class ModuleOptimizer implements AutoCloseable {
      * @throws dev.muonium.DeviceUnavailableException if PyTorch's native libraries are missing
      * @throws IllegalArgumentException if the module was closed
      */
+    // Not "requires transitive": javac would ask every module that requires this library for PyTorch's.
+    @SuppressWarnings("exports")
     public static Builder builder(Module module) {
         PyTorch.require();
         if (module.isNull()) {
