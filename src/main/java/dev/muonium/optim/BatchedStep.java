@@ -573,7 +573,7 @@ final class BatchedStep implements StepPlan {
             MuonBatch batch = muon.get(i);
             StepEvents.commit(
                     event,
-                    batch.momentum().getFirst().members().getFirst().slot,
+                    batch.updates().getFirst().members().getFirst().slot,
                     batch.matrices(),
                     batch.kind().rows(),
                     batch.kind().cols(),

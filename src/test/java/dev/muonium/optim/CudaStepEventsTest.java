@@ -57,6 +57,27 @@ class CudaStepEventsTest {
         assertTrue(recorded.of("OffloadCopy").isEmpty());
     }
 
+    /** No block of state lies in one of them as a whole. */
+    @Test
+    void matricesThatAreSmallerThanABlockAreABatchAsWell() {
+        try (Device device = Device.cuda();
+                Model model = new Model(device, ElementType.F32)
+                        .with("qkv", ParameterKind.MATRIX, Shape.of(12, 8), parameter -> parameter.splitEvery(4));
+                Optimizer optimizer = Optimizer.builder(device)
+                        .group(Muon.defaults().state(StateFormat.INT8))
+                        .build()) {
+            optimizer.addAll(model.parameters());
+            model.newGradients();
+
+            List<RecordedEvent> batches = Recorded.during(optimizer::step).of("Orthogonalization");
+
+            assertEquals(1, batches.size());
+            assertEquals(3, batches.getFirst().getLong("matrices"));
+            assertEquals("qkv", batches.getFirst().getString("parameter"));
+            assertEquals(4, batches.getFirst().getLong("rows"));
+        }
+    }
+
     private static long bytes(List<RecordedEvent> events, String direction) {
         Predicate<RecordedEvent> wanted = event -> direction.equals(event.getString("direction"));
         return events.stream()

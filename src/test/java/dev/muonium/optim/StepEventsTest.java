@@ -94,6 +94,27 @@ class StepEventsTest {
     }
 
     @Test
+    void aMatrixOfASplitParameterIsAnEventOfItsOwn() {
+        try (Device device = Device.cpu(1);
+                Model model = new Model(device, ElementType.F32)
+                        .with("qkv", ParameterKind.MATRIX, Shape.of(12, 8), parameter -> parameter.splitEvery(4));
+                Optimizer optimizer = builder(device).build()) {
+            optimizer.addAll(model.parameters());
+            model.newGradients();
+
+            List<RecordedEvent> iterations =
+                    Recorded.during(optimizer::step).of("Orthogonalization");
+
+            assertEquals(3, iterations.size());
+            for (RecordedEvent iteration : iterations) {
+                assertEquals("qkv", iteration.getString("parameter"));
+                assertEquals(4, iteration.getLong("rows"));
+                assertEquals(8, iteration.getLong("cols"));
+            }
+        }
+    }
+
+    @Test
     void aStepThatIsRefusedIsTold() {
         try (Device device = Device.cpu(1);
                 Model model = Model.small(device, ElementType.F32);
