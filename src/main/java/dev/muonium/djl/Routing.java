@@ -32,6 +32,10 @@ final class Routing {
      * @param heads names of heads; null if nothing was said, so that one is looked for
      */
     record Declared(Set<String> embeddings, @Nullable Set<String> heads) {
+        boolean has(String name) {
+            return embeddings.contains(name) || (heads != null && heads.contains(name));
+        }
+
         /** Checks the names against those of a block. */
         void requireIn(Block block) {
             Set<String> names = new LinkedHashSet<>(block.getParameters().keys());
@@ -52,24 +56,36 @@ final class Routing {
         Map<String, Block> owners = new HashMap<>();
         findOwners(block, owners);
         Map<String, Route> routes = new LinkedHashMap<>();
-        String lastMatrix = null;
         for (Pair<String, Parameter> pair : block.getParameters()) {
             Parameter parameter = pair.getValue();
             Route route = route(pair.getKey(), parameter, owners.get(parameter.getId()), declared);
-            if (routes.putIfAbsent(parameter.getId(), route) == null && route.kind() == ParameterKind.MATRIX) {
-                lastMatrix = parameter.getId();
+            Route first = routes.putIfAbsent(parameter.getId(), route);
+            if (first != null && declared.has(pair.getKey())) { // tied, and declared under its other name
+                routes.put(
+                        parameter.getId(),
+                        new Route(first.name(), parameter, route.kind(), route.reason() + " as " + route.name()));
             }
         }
-        if (declared.heads() == null && lastMatrix != null) {
-            routes.computeIfPresent(
-                    lastMatrix,
-                    (id, route) -> new Route(
-                            route.name(),
-                            route.parameter(),
+        if (declared.heads() == null) {
+            takeTheLastMatrixForTheHead(routes);
+        }
+        return new Routing(routes);
+    }
+
+    private static void takeTheLastMatrixForTheHead(Map<String, Route> routes) {
+        Route last = null;
+        for (Route route : routes.values()) {
+            last = route.kind() == ParameterKind.MATRIX ? route : last;
+        }
+        if (last != null) {
+            routes.put(
+                    last.id(),
+                    new Route(
+                            last.name(),
+                            last.parameter(),
                             ParameterKind.HEAD,
                             "the last matrix, taken for the head; optHead or optNoHead say otherwise"));
         }
-        return new Routing(routes);
     }
 
     private static void findOwners(Block block, Map<String, Block> owners) {

@@ -200,8 +200,7 @@ final class BatchedStep implements StepPlan {
     }
 
     private static long matrixBytes(Device device, MuonPiece piece) {
-        return BatchedNewtonSchulz.workspaceBytes(
-                piece.slot.newtonSchulz, device, piece.rows, piece.cols);
+        return BatchedNewtonSchulz.workspaceBytes(piece.slot.newtonSchulz, device, piece.rows, piece.cols);
     }
 
     private static long mostChunks(BatchPlan<MatrixKind> plan, List<MuonPiece> matrices) {

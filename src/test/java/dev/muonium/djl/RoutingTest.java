@@ -98,6 +98,25 @@ final class RoutingTest {
     }
 
     @Test
+    void aTiedParameterGoesByItsFirstNameAndByWhatItIsDeclaredUnderAnyOther() {
+        try (TinyModel model = new TinyModel()) {
+            Linear tied = Linear.builder().setUnits(12).optBias(false).build();
+            SequentialBlock block = new SequentialBlock()
+                    .add(tied)
+                    .add(tied)
+                    .add(Linear.builder().setUnits(12).optBias(false).build());
+            block.initialize(model.manager(), DataType.FLOAT32, new Shape(2, 12));
+
+            assertEquals(
+                    Map.of("01Linear_weight", ParameterKind.MATRIX, "03Linear_weight", ParameterKind.HEAD),
+                    kinds(block, NOTHING));
+            assertEquals(
+                    Map.of("01Linear_weight", ParameterKind.HEAD, "03Linear_weight", ParameterKind.MATRIX),
+                    kinds(block, new Routing.Declared(Set.of(), Set.of("02Linear_weight"))));
+        }
+    }
+
+    @Test
     void theTableShowsTheReasons() {
         try (TinyModel model = new TinyModel();
                 MuoniumOptimizer optimizer =

@@ -102,8 +102,7 @@ class StepEventsTest {
             optimizer.addAll(model.parameters());
             model.newGradients();
 
-            List<RecordedEvent> iterations =
-                    Recorded.during(optimizer::step).of("Orthogonalization");
+            List<RecordedEvent> iterations = Recorded.during(optimizer::step).of("Orthogonalization");
 
             assertEquals(3, iterations.size());
             for (RecordedEvent iteration : iterations) {

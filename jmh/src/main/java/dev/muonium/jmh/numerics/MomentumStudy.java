@@ -121,7 +121,10 @@ final class MomentumStudy {
         System.out.println();
         System.out.println("| | |");
         System.out.println("|---|---:|");
-        yardstick("Keller's five steps, FP32", polar(NewtonSchulz.defaults().precision(ElementType.F32), full), orthogonal);
+        yardstick(
+                "Keller's five steps, FP32",
+                polar(NewtonSchulz.defaults().precision(ElementType.F32), full),
+                orthogonal);
         if (device.isFast(ElementType.BF16)) {
             yardstick("four steps, bf16", polar(fp32.precision(ElementType.BF16), full), orthogonal);
         }
@@ -132,7 +135,9 @@ final class MomentumStudy {
     }
 
     static String percent(double share) {
-        return share < 1e-5 ? String.format(Locale.ROOT, "%.1e", share) : String.format(Locale.ROOT, "%.2f %%", 100 * share);
+        return share < 1e-5
+                ? String.format(Locale.ROOT, "%.1e", share)
+                : String.format(Locale.ROOT, "%.2f %%", 100 * share);
     }
 
     private double once(Variant variant) {
@@ -168,7 +173,8 @@ final class MomentumStudy {
     }
 
     private void draw(Path output) throws IOException {
-        List<Double> x = IntStream.rangeClosed(1, steps).mapToObj(step -> (double) step).toList();
+        List<Double> x =
+                IntStream.rangeClosed(1, steps).mapToObj(step -> (double) step).toList();
         XYChart errors = Charts.of("Error of the momentum that is stored", "Step", "‖m' − m‖/‖m‖, percent");
         errors.getStyler().setLegendPosition(LegendPosition.OutsideE);
         for (Variant variant : variants) {
