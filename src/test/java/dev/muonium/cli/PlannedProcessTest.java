@@ -7,7 +7,11 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -59,24 +63,53 @@ final class PlannedProcessTest {
                         + " --set sample_tokens=0 --set activation_checkpointing=block --set fp8_activations=true");
     }
 
+    /**
+     * One run of the process may be off, by when the JVM's compilers and collector happen to work: then the median of three is what counts. The ledger
+     * has no such excuse.
+     */
     private void assertAsPlanned(String options) throws IOException, InterruptedException {
-        int counts = 0;
-        for (String line : train(options)) {
+        List<Peaks> runs = new ArrayList<>();
+        runs.add(train(options));
+        if (!runs.getFirst().isNear()) {
+            runs.add(train(options));
+            runs.add(train(options));
+        }
+        for (Peaks run : runs) {
+            assertEquals(run.ledger(), run.plannedLedger(), 0.02 * run.ledger(), options + ": " + run);
+        }
+        runs.sort(Comparator.comparingDouble(Peaks::process));
+        assertTrue(runs.get(runs.size() / 2).isNear(), options + ": " + runs);
+    }
+
+    /** What was planned and measured, in MiB. */
+    private record Peaks(double plannedLedger, double ledger, double plannedProcess, double process) {
+        boolean isNear() {
+            return Math.abs(plannedProcess - process) <= Math.max(0.05 * process, OF_THE_JVM);
+        }
+    }
+
+    private Peaks train(String options) throws IOException, InterruptedException {
+        Map<String, Matcher> lines = new HashMap<>();
+        for (String line : output(options)) {
             Matcher matcher = LINE.matcher(line);
             if (matcher.matches()) {
                 System.out.println("planned, train " + options + ": " + line);
-                double planned = Double.parseDouble(matcher.group(2));
-                double measured = Double.parseDouble(matcher.group(3));
-                double allowed =
-                        matcher.group(1).equals("ledger") ? 0.02 * measured : Math.max(0.05 * measured, OF_THE_JVM);
-                assertEquals(measured, planned, allowed, () -> options + ": " + line);
-                counts++;
+                lines.put(matcher.group(1), matcher);
             }
         }
-        assertEquals(2, counts, "the ledger's and the system's");
+        assertEquals(Set.of("ledger", "system"), lines.keySet());
+        return new Peaks(
+                mib(lines.get("ledger"), 2),
+                mib(lines.get("ledger"), 3),
+                mib(lines.get("system"), 2),
+                mib(lines.get("system"), 3));
     }
 
-    private List<String> train(String options) throws IOException, InterruptedException {
+    private static double mib(Matcher line, int group) {
+        return Double.parseDouble(line.group(group));
+    }
+
+    private List<String> output(String options) throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "@" + Path.of("src", "build", "jvm.options").toAbsolutePath(),
