@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <stdexcept>
 #include <type_traits>
 #include <vector>
@@ -28,14 +29,7 @@ class Guarded final {
     const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     const std::size_t inner = (count * sizeof(T) + page - 1) / page * page;
     mapped_ = inner + 2 * page;
-    void* map = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED) {
-      throw std::runtime_error("mmap failed");
-    }
-    base_ = static_cast<std::byte*>(map);
-    if (mprotect(base_, page, PROT_NONE) != 0 || mprotect(base_ + page + inner, page, PROT_NONE) != 0) {
-      throw std::runtime_error("mprotect failed");
-    }
+    base_ = take(mapped_);
     std::byte* first = flush == Flush::kBegin ? base_ + page : base_ + page + inner - count * sizeof(T);
     data_ = reinterpret_cast<T*>(first);
   }
@@ -46,7 +40,7 @@ class Guarded final {
     }
   }
 
-  ~Guarded() { munmap(base_, mapped_); }
+  ~Guarded() { kept()[mapped_].push_back(base_); }
   Guarded(const Guarded&) = delete;
   Guarded& operator=(const Guarded&) = delete;
 
@@ -58,6 +52,32 @@ class Guarded final {
   std::vector<T> values() const { return std::vector<T>(data_, data_ + count_); }
 
  private:
+  /* Maps are taken again when their arrays are gone: the system's part was most of the time of small cases. Tests have one thread. */
+  static std::map<std::size_t, std::vector<std::byte*>>& kept() {
+    static std::map<std::size_t, std::vector<std::byte*>> free;
+    return free;
+  }
+
+  static std::byte* take(std::size_t bytes) {
+    const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    std::vector<std::byte*>& free = kept()[bytes];
+    if (!free.empty()) {
+      std::byte* base = free.back();
+      free.pop_back();
+      std::memset(base + page, 0, bytes - 2 * page);
+      return base;
+    }
+    void* map = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) {
+      throw std::runtime_error("mmap failed");
+    }
+    std::byte* base = static_cast<std::byte*>(map);
+    if (mprotect(base, page, PROT_NONE) != 0 || mprotect(base + bytes - page, page, PROT_NONE) != 0) {
+      throw std::runtime_error("mprotect failed");
+    }
+    return base;
+  }
+
   std::size_t count_;
   std::size_t mapped_ = 0;
   std::byte* base_ = nullptr;

@@ -24,7 +24,7 @@ class Fiber final {
   /* From the fiber: back to the scheduler, until the next resume(). */
   void suspend();
   /* From the fiber: back to the scheduler for good. */
-  [[noreturn]] void finish();
+  void finish();
 
  private:
   static void run(Fiber* self);
