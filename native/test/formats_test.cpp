@@ -1,6 +1,8 @@
 /* formats_test.cpp - the block formats: the plain kernels against exact arithmetic, every tier against the plain ones. */
 #include <algorithm>
 #include <fstream>
+#include <limits>
+#include <random>
 
 #include "check.h"
 #include "guarded.h"

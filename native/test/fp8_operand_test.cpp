@@ -1,5 +1,6 @@
 /* fp8_operand_test.cpp - matrices as operands of FP8 products: against the block formats and exact arithmetic, in every tier. */
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "check.h"

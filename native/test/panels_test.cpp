@@ -1,6 +1,7 @@
 /* panels_test.cpp - matrices in panels: where every entry goes, and products against FP64, however they are cut. */
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "check.h"

@@ -1,5 +1,6 @@
 /* passes_test.cpp - sums and element-wise passes: against FP64, and every tier against the plain kernels. */
 #include <algorithm>
+#include <limits>
 
 #include "check.h"
 #include "guarded.h"
