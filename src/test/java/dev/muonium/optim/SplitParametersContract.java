@@ -136,9 +136,9 @@ abstract class SplitParametersContract {
                 new Split(
                         "several chunks",
                         ParameterKind.MATRIX,
-                        Shape.of(500, 333),
-                        p -> p.splitRows(300, 200),
-                        List.of(Shape.of(300, 333), Shape.of(200, 333)),
+                        Shape.of(120, 1389),
+                        p -> p.splitRows(72, 48),
+                        List.of(Shape.of(72, 1389), Shape.of(48, 1389)),
                         false));
     }
 
