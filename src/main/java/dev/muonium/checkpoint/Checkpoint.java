@@ -119,7 +119,7 @@ public final class Checkpoint implements AutoCloseable {
                         "'" + file + "' has " + channel.size() + " bytes; the manifest says " + entry.bytes());
             }
             MessageDigest digest = Manifest.sha256();
-            ByteBuffer chunk = ByteBuffer.allocateDirect((int) Math.clamp(entry.bytes(), 1, CHUNK));
+            ByteBuffer chunk = ByteBuffer.allocateDirect(Math.clamp(entry.bytes(), 1, CHUNK));
             while (channel.read(chunk.clear()) >= 0) {
                 digest.update(chunk.flip());
             }
