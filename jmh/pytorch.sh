@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # usage: jmh/pytorch.sh [--steps N] [--batch N] [--threads N]
 # Builds the library and trains an MLP on the State of the Union addresses in PyTorch (libtorch, which the first run downloads: 110 MB),
-# with PyTorch's AdamW and with Muonium's optimizers under the same module, and prints one table. About two minutes on two cores.
+# with PyTorch's AdamW and with Muonium's optimizers under the same module, and prints one table. Some minutes on two cores.
 # What is measured and how to read it: jmh/README.md.
 set -euo pipefail
 home=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
