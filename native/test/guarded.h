@@ -5,6 +5,7 @@
 #ifndef MUONIUM_TEST_GUARDED_H
 #define MUONIUM_TEST_GUARDED_H
 
+#include <sanitizer/asan_interface.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -40,7 +41,10 @@ class Guarded final {
     }
   }
 
-  ~Guarded() { kept()[mapped_].push_back(base_); }
+  ~Guarded() {
+    ASAN_POISON_MEMORY_REGION(base_, mapped_); /* nobody may touch it until it is taken again */
+    kept()[mapped_].push_back(base_);
+  }
   Guarded(const Guarded&) = delete;
   Guarded& operator=(const Guarded&) = delete;
 
@@ -64,6 +68,7 @@ class Guarded final {
     if (!free.empty()) {
       std::byte* base = free.back();
       free.pop_back();
+      ASAN_UNPOISON_MEMORY_REGION(base, bytes);
       std::memset(base + page, 0, bytes - 2 * page);
       return base;
     }

@@ -76,20 +76,16 @@ void Fiber::start(void (*entry)(void*), void* argument) {
   entry_ = entry;
   argument_ = argument;
   fiber_fake_stack_ = nullptr;
-#if MU_ASAN
 #if defined(__x86_64__)
+  char* end = static_cast<char*>(stack_) + kStackBytes;
+#if MU_ASAN
   /* Of the frames only those that were left by finish() still have their marks, from where it stopped to the stack's end. */
   if (fiber_top_ != nullptr) {
-    char* end = static_cast<char*>(stack_) + kStackBytes;
     __asan_unpoison_memory_region(fiber_top_, static_cast<size_t>(end - static_cast<char*>(fiber_top_)));
   }
-#else
-  __asan_unpoison_memory_region(stack_, kStackBytes);
 #endif
-#endif
-#if defined(__x86_64__)
   /* As a call would leave it: a return address below an address that is a multiple of 16, six registers below that. */
-  void** top = reinterpret_cast<void**>(static_cast<char*>(stack_) + kStackBytes);
+  void** top = reinterpret_cast<void**>(end);
   *--top = nullptr;
   *--top = reinterpret_cast<void*>(&fiber_entry);
   for (int i = 0; i < 6; ++i) {
@@ -97,6 +93,9 @@ void Fiber::start(void (*entry)(void*), void* argument) {
   }
   fiber_top_ = top;
 #else
+#if MU_ASAN
+  __asan_unpoison_memory_region(stack_, kStackBytes);
+#endif
   getcontext(&fiber_context_);
   fiber_context_.uc_stack.ss_sp = stack_;
   fiber_context_.uc_stack.ss_size = kStackBytes;
