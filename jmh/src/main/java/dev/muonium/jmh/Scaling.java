@@ -22,7 +22,7 @@ import java.util.stream.Stream;
 final class Scaling {
     /**
      * Name of a set and its number of layers: 1.2M to 1.0G parameters, of the widths of GPT-2 and its next larger sister. Work per parameter grows with the width: a step of
-     * 1.0G parameters takes half a minute at a width of 1024, and several at 4096.
+     * 1.0G parameters takes half a minute on one core at a width of 1024, and minutes at 4096.
      */
     private static final String SETS =
             "768x768:2,layer-768:1,layer-768:4,layer-768:12,layer-1024:12,layer-1024:32,layer-1024:80";
