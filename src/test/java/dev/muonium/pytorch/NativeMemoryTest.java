@@ -3,6 +3,7 @@ package dev.muonium.pytorch;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.muonium.memory.NativeHeap;
 import dev.muonium.optim.AdamW;
 import dev.muonium.optim.Muon;
 import dev.muonium.optim.StateFormat;
@@ -61,14 +62,15 @@ final class NativeMemoryTest {
 
     @Test
     void zeroGradGivesTheMemoryOfGradientsBack() {
-        ByteModel model = new ByteModel(256);
+        ByteModel model = new ByteModel(1024);
         try (ModuleOptimizer optimizer = optimizer(model)) {
-            train(model, optimizer, 5);
+            model.backward(0);
+            assertTrue(bytes(model) / 2 > NOISE / 3, "the JVM's compiler could hide gradients");
             long with = Use.now().heap();
             optimizer.zeroGrad();
             long without = Use.now().heap();
 
-            assertTrue(with - without > bytes(model) * 9 / 10, with + " " + without);
+            assertTrue(with - without > bytes(model) / 2, with + " " + without);
         }
     }
 

@@ -1,4 +1,4 @@
-package dev.muonium.pytorch;
+package dev.muonium.memory;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -10,7 +10,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
 /** The C library's heap, from which PyTorch on the CPU takes all memory of tensors. */
-final class NativeHeap {
+public final class NativeHeap {
     /** glibc's {@code struct mallinfo2}: ten counts, the fifth of mapped bytes, the eighth of bytes given out elsewhere. */
     private static final MemoryLayout COUNTS =
             MemoryLayout.structLayout(MemoryLayout.sequenceLayout(10, ValueLayout.JAVA_LONG));
@@ -24,7 +24,7 @@ final class NativeHeap {
 
     private NativeHeap() {}
 
-    static long bytesInUse() {
+    public static long bytesInUse() {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment counts = (MemorySegment) MALLINFO.invokeExact((SegmentAllocator) arena);
             return counts.getAtIndex(ValueLayout.JAVA_LONG, MAPPED)
