@@ -10,12 +10,12 @@ template <class Body>
 [[gnu::always_inline]] inline void by_lanes(int64_t begin, int64_t end, const Body& body) {
   int64_t i = begin;
   for (; i + kLanes <= end; i += kLanes) {
-    body(i, [](const float* x) { return load(x); }, [](float* x, Lanes lanes) { store(x, lanes); });
+    body(i, [](const float* x) { return load(x); }, [](float* x, const Lanes& lanes) { store(x, lanes); });
   }
   if (i < end) {
     const int64_t count = end - i;
     body(i, [count](const float* x) { return load_first(x, count, 0.0f); },
-         [count](float* x, Lanes lanes) { store_first(x, count, lanes); });
+         [count](float* x, const Lanes& lanes) { store_first(x, count, lanes); });
   }
 }
 

@@ -53,7 +53,7 @@ struct Running {
     }
     float weights[kLanes];
     store(weights, exp_lanes(load_first(scores, count, higher) - higher));
-    const float kept = exp_lanes(all(most - higher))[0];
+    const float kept = exp_lanes(all(most - higher)).part[0][0];
     total *= kept;
     for (int64_t i = 0; i < shape.head_dim; ++i) {
       output[i] *= kept;

@@ -22,8 +22,8 @@ namespace {
   constexpr float ln2_low = -2.12194440e-4f;
   /* Adding 1.5 * 2^23 leaves an integer in the low bits of the mantissa, rounded to nearest even. */
   constexpr float shifter = 12582912.0f;
-  x = x < -87.3f ? all(-87.3f) : x;
-  x = x > 88.3f ? all(88.3f) : x;
+  x = select(x < -87.3f, all(-87.3f), x);
+  x = select(all(88.3f) < x, all(88.3f), x);
   const Lanes shifted = x * log2e + shifter;
   const Lanes n = shifted - shifter;
   const Lanes r = (x - n * ln2_high) - n * ln2_low;
@@ -33,13 +33,15 @@ namespace {
   p = p * r + 0.16666521f;
   p = p * r + 0.49999994f;
   p = p * (r * r) + r + 1.0f;
-  const LaneBits exponent = (reinterpret_cast<LaneBits>(shifted) - 0x4B400000 + 127) << 23;
-  return p * reinterpret_cast<Lanes>(exponent);
+  const Lanes power = by_part<Lanes>([&](int64_t i) {
+    return reinterpret_cast<Part>((reinterpret_cast<PartBits>(shifted.part[i]) - 0x4B400000 + 127) << 23);
+  });
+  return p * power;
 }
 
 /* Below 0.625 an odd polynomial, which keeps the relative error; above it 1 - 2 / (exp(2|x|) + 1) with x's sign. */
-[[gnu::always_inline]] inline Lanes tanh_lanes(Lanes x) {
-  const Lanes magnitude = x < 0.0f ? -x : x;
+[[gnu::always_inline]] inline Lanes tanh_lanes(const Lanes& x) {
+  const Lanes magnitude = select(x < 0.0f, -x, x);
   const Lanes z = x * x;
   Lanes p = all(-0.0057049864f);
   p = p * z + 0.020639086f;
@@ -48,11 +50,11 @@ namespace {
   p = p * z - 0.3333328f;
   const Lanes small = x + x * z * p;
   const Lanes large = 1.0f - 2.0f / (exp_lanes(2.0f * magnitude) + 1.0f);
-  return magnitude < 0.625f ? small : (x < 0.0f ? -large : large);
+  return select(magnitude < 0.625f, small, select(x < 0.0f, -large, large));
 }
 
 /* 1 / (1 + exp(-x)). */
-[[gnu::always_inline]] inline Lanes logistic_lanes(Lanes x) {
+[[gnu::always_inline]] inline Lanes logistic_lanes(const Lanes& x) {
   return 1.0f / (1.0f + exp_lanes(-x));
 }
 

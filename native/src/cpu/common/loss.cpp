@@ -18,7 +18,7 @@ inline float cap_row(float* z, int64_t n, float cap) {
       lanes = cap * tanh_lanes(lanes * inverse);
       full ? store(z + i, lanes) : store_first(z + i, n - i, lanes);
     }
-    most = lanes > most ? lanes : most;
+    most = greater(lanes, most);
   }
   return largest(most);
 }
@@ -40,7 +40,7 @@ inline float sum_of_exp(const float* z, int64_t n, float most) {
   return sum(total) + tail;
 }
 
-[[gnu::always_inline]] inline Lanes gradient(Lanes z, float log_sum, float scale, float inverse_cap) {
+[[gnu::always_inline]] inline Lanes gradient(const Lanes& z, float log_sum, float scale, float inverse_cap) {
   const Lanes t = z * inverse_cap;
   return exp_lanes(z - log_sum) * scale * (1.0f - t * t);
 }

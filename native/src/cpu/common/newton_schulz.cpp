@@ -13,8 +13,8 @@ namespace {
 /* Tiles of 32 x 32 entries, and as much depth of both operands as fits the first-level cache beside them. */
 constexpr int64_t kTile = 2 * kLanes;
 constexpr int64_t kDepth = 64;
-/* Rows of a tile that are summed in registers at a time. */
-constexpr int64_t kRows = 4;
+/* Rows of a tile that are summed in registers at a time: of eight registers' worth, where there are sixteen. */
+constexpr int64_t kRows = 4 / kParts;
 
 /* One operand of a tile: kDepth x kTile, filled up with zeros. */
 struct Panel {

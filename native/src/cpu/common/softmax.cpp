@@ -23,11 +23,11 @@ inline float largest_of(const float* x, int64_t n) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
     const Lanes lanes = load(x + i);
-    most = lanes > most ? lanes : most;
+    most = greater(lanes, most);
   }
   if (i < n) {
     const Lanes lanes = load_first(x + i, n - i, x[0]);
-    most = lanes > most ? lanes : most;
+    most = greater(lanes, most);
   }
   return largest(most);
 }
