@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.muonium.ChildJava;
 import dev.muonium.checkpoint.CheckpointFolder.Found;
 import java.io.File;
 import java.io.IOException;
@@ -20,6 +21,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -195,14 +197,7 @@ class CheckpointFolderTest {
 
     @Test
     void aProcessMayNotSaveWhereAnotherDoes() throws Exception {
-        Process other = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        SavingChild.class.getName(),
-                        run.toString(),
-                        "1")
-                .start();
+        Process other = new ProcessBuilder(saving(1)).start();
         try {
             other.inputReader().readLine();
             for (int attempt = 0; attempt < 2; attempt++) {
@@ -230,15 +225,7 @@ class CheckpointFolderTest {
                         .getCause();
                 assertTrue(refused.getMessage().contains("by another process or trainer"), refused.toString());
             }
-            Process child = new ProcessBuilder(
-                            Path.of(System.getProperty("java.home"), "bin", "java")
-                                    .toString(),
-                            "-cp",
-                            System.getProperty("java.class.path"),
-                            SavingChild.class.getName(),
-                            run.toString(),
-                            "1")
-                    .start();
+            Process child = new ProcessBuilder(saving(1)).start();
             try {
                 assertNull(child.inputReader().readLine(), "a child saved where this process has the lock");
                 assertTrue(child.waitFor() != 0);
@@ -247,6 +234,11 @@ class CheckpointFolderTest {
             }
             first.save(1, Map.of(), Samples.parts(1));
         }
+    }
+
+    /** The command line of a process that saves checkpoints from a step on. */
+    private List<String> saving(long first) {
+        return ChildJava.command(SavingChild.class, List.of(), run.toString(), String.valueOf(first));
     }
 
     private static URL url(Path path) {
@@ -280,19 +272,9 @@ class CheckpointFolderTest {
     @Test
     void aSaveThatFailsLeavesTheOthers() throws Exception {
         save(3, 1);
-        Process child = new ProcessBuilder(
-                        "bash",
-                        "-c",
-                        "ulimit -f 8; exec \"$@\"",
-                        "bash",
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-XX:-UsePerfData",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        SavingChild.class.getName(),
-                        run.toString(),
-                        "2")
-                .start();
+        List<String> command = new ArrayList<>(List.of("bash", "-c", "ulimit -f 8; exec \"$@\"", "bash"));
+        command.addAll(saving(2));
+        Process child = new ProcessBuilder(command).start();
         String complaint = child.errorReader().lines().reduce("", (all, line) -> all + line + "\n");
         assertTrue(child.waitFor() != 0);
         assertTrue(complaint.contains("the checkpoint of step 2 was not saved to '" + run + "': "), complaint);

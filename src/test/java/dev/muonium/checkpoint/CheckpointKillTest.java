@@ -3,6 +3,7 @@ package dev.muonium.checkpoint;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.muonium.ChildJava;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -70,15 +71,7 @@ class CheckpointKillTest {
     /** Returns the last step that the child said to have saved. */
     private static long killOnce(Path run, long first, Random random) throws IOException, InterruptedException {
         Process child = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-XX:TieredStopAtLevel=1",
-                        "-XX:+UseSerialGC",
-                        "-Xmx64m",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        SavingChild.class.getName(),
-                        run.toString(),
-                        String.valueOf(first))
+                        ChildJava.command(SavingChild.class, List.of("-Xmx64m"), run.toString(), String.valueOf(first)))
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
         try (BufferedReader lines = child.inputReader(StandardCharsets.UTF_8)) {

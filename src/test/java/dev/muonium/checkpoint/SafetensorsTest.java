@@ -279,7 +279,7 @@ final class SafetensorsTest {
                 8 + (int) ByteBuffer.wrap(whole).order(ByteOrder.LITTLE_ENDIAN).getLong(0);
         Random random = new Random(7);
         int refused = 0;
-        for (int round = 0; round < 20_000; round++) {
+        for (int round = 0; round < 5_000; round++) {
             byte[] mutant = whole.clone();
             for (int flips = 1 + random.nextInt(3); flips > 0; flips--) {
                 mutant[random.nextInt(headerEnd)] =
@@ -297,7 +297,7 @@ final class SafetensorsTest {
                 assertTrue(e.getMessage().startsWith("'" + file + "' "), e.getMessage());
             }
         }
-        assertTrue(refused > 10_000, "only " + refused + " mutants were refused");
+        assertTrue(refused > 2_500, "only " + refused + " mutants were refused");
     }
 
     private byte[] validFile() throws IOException {

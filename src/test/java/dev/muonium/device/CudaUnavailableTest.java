@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.muonium.ChildJava;
 import dev.muonium.MuoniumException;
 import java.lang.ProcessBuilder.Redirect;
 import java.nio.charset.StandardCharsets;
@@ -152,16 +153,13 @@ final class CudaUnavailableTest {
 
     /** The first line of a process with that folder of CUDA libraries; the second must be the same, and the CPU usable. */
     private String open(Path libraries, Map<String, String> environment, String... options) throws Exception {
-        List<String> command = new ArrayList<>();
-        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.add("--enable-native-access=ALL-UNNAMED");
-        command.add("--illegal-native-access=deny");
-        command.add("-Dmuonium.cache=" + System.getProperty("muonium.cache"));
-        command.add("-Dmuonium.cuda.path=" + libraries);
-        command.add("-Dmuonium.cuda.backend=" + System.getProperty(CudaProbe.BACKEND));
-        command.addAll(List.of(options));
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), Open.class.getName()));
-        ProcessBuilder process = new ProcessBuilder(command);
+        List<String> all = new ArrayList<>(List.of(
+                "--enable-native-access=ALL-UNNAMED",
+                "--illegal-native-access=deny",
+                "-Dmuonium.cuda.path=" + libraries,
+                "-Dmuonium.cuda.backend=" + System.getProperty(CudaProbe.BACKEND)));
+        all.addAll(List.of(options));
+        ProcessBuilder process = new ProcessBuilder(ChildJava.command(Open.class, all));
         process.environment().putAll(environment);
         List<String> lines = run(process);
         assertEquals(4, lines.size(), lines.toString());

@@ -4,13 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.muonium.ChildJava;
 import dev.muonium.bindings.mu.Muonium;
 import java.io.IOException;
 import java.lang.ProcessBuilder.Redirect;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -209,14 +209,8 @@ final class NativeLibrariesTest {
     }
 
     private static List<String> open(String... options) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>();
-        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        if (System.getProperty("muonium.cache") != null) {
-            command.add("-Dmuonium.cache=" + System.getProperty("muonium.cache"));
-        }
-        command.addAll(List.of(options));
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), Open.class.getName()));
-        ProcessBuilder builder = new ProcessBuilder(command).redirectError(Redirect.DISCARD);
+        ProcessBuilder builder =
+                new ProcessBuilder(ChildJava.command(Open.class, List.of(options))).redirectError(Redirect.DISCARD);
         builder.environment().keySet().removeIf(name -> name.startsWith("MUONIUM_") || name.equals("XDG_CACHE_HOME"));
         Process process = builder.start();
         String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);

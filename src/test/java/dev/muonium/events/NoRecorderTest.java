@@ -2,6 +2,7 @@ package dev.muonium.events;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.muonium.ChildJava;
 import dev.muonium.device.Device;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Purpose;
@@ -13,8 +14,6 @@ import dev.muonium.optim.Parameter;
 import dev.muonium.optim.ParameterKind;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -22,18 +21,12 @@ import org.junit.jupiter.api.Test;
 class NoRecorderTest {
     @Test
     void stepsAreTakenWithoutEvents() throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:TieredStopAtLevel=1",
-                "-XX:+UseSerialGC",
-                "--enable-native-access=ALL-UNNAMED",
-                "--limit-modules",
-                "java.base,java.desktop,java.logging,java.management,java.naming,java.xml,jdk.unsupported"));
-        String cache = System.getProperty("muonium.cache");
-        if (cache != null) {
-            command.add("-Dmuonium.cache=" + cache);
-        }
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), Child.class.getName()));
+        List<String> command = ChildJava.command(
+                Child.class,
+                List.of(
+                        "--enable-native-access=ALL-UNNAMED",
+                        "--limit-modules",
+                        "java.base,java.desktop,java.logging,java.management,java.naming,java.xml,jdk.unsupported"));
         Process child = new ProcessBuilder(command)
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.muonium.ChildJava;
 import dev.muonium.cli.UserMistake;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -50,14 +51,12 @@ final class ReportFolderTest {
                 folder.resolve("fonts.conf"),
                 "<?xml version=\"1.0\"?><fontconfig><dir>" + folder.resolve("none") + "</dir></fontconfig>");
         Path out = folder.resolve("out");
-        ProcessBuilder builder = new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Djava.awt.headless=true",
-                "-Duser.home=" + folder.resolve("home"), // where the JVM remembers fonts
-                "-cp",
-                System.getProperty("java.class.path"),
-                ReportWriter.class.getName(),
-                out.toString());
+        ProcessBuilder builder = new ProcessBuilder(ChildJava.command(
+                ReportWriter.class,
+                List.of(
+                        "-Djava.awt.headless=true",
+                        "-Duser.home=" + folder.resolve("home")), // where the JVM remembers fonts
+                out.toString()));
         builder.environment().put("FONTCONFIG_FILE", noFonts.toString());
         Process process = builder.redirectError(ProcessBuilder.Redirect.DISCARD).start();
         String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
