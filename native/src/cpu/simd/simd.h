@@ -36,6 +36,16 @@ MU_MATH void prefetch(const T* p, int64_t ahead, int64_t count) {
   }
 }
 
+/*
+ * Has the page after the next of p's translated, by asking for its first line; there need be nothing. Asked again for
+ * each quad, it takes no branch and finds the line in the cache.
+ */
+template <class T>
+MU_MATH void prefetch_page(const T* p) {
+  constexpr uintptr_t kPage = 4096;
+  __builtin_prefetch(reinterpret_cast<const void*>((reinterpret_cast<uintptr_t>(p) + 2 * kPage) & ~(kPage - 1)));
+}
+
 }  // namespace
 }  // namespace muonium::cpu::MU_TIER
 

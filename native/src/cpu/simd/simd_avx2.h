@@ -122,20 +122,19 @@ MU_MATH void store_first(T* p, F32x16 x, int64_t count) {
   memcpy(p, lanes, static_cast<size_t>(count) * sizeof(T));
 }
 
-/* narrow_to_nearest of numbers that include no NaN. */
-MU_MATH __m256i narrow_numbers(F32x16 x) {
-  const auto rounded = [](__m256 v) {
-    return _mm256_srli_epi32(_mm256_add_epi32(_mm256_castps_si256(v), nearest_addend(v)), 16);
-  };
-  return _mm256_permute4x64_epi64(_mm256_packus_epi32(rounded(x.low), rounded(x.high)), _MM_SHUFFLE(3, 1, 2, 0));
-}
-
 MU_MATH bool has_nan(const F32x16 (&x)[4]) {
   __m256 nan = _mm256_cmp_ps(x[0].low, x[0].high, _CMP_UNORD_Q);
   for (int i = 1; i < 4; ++i) {
     nan = _mm256_or_ps(nan, _mm256_cmp_ps(x[i].low, x[i].high, _CMP_UNORD_Q));
   }
   return _mm256_movemask_ps(nan) != 0;
+}
+
+/* Kept apart: inlined, it would take registers from the common case. */
+[[maybe_unused, gnu::noinline]] static void store_uncommon(bf16* p, const float (&x)[64]) {
+  for (int i = 0; i < 64; i += 16) {
+    store(p + i, load(x + i));
+  }
 }
 
 template <bool stream>
@@ -149,23 +148,40 @@ MU_MATH void store_quad(float* p, const F32x16 (&x)[4], bool) {
     }
   }
 }
+
+/*
+ * Rounds the middle of two neighbours up, which takes two operations of five away and is the same for all but those:
+ * they show as sums whose lower half is 0. If the bits are random, one quad of 1000 has one.
+ */
 template <bool stream>
 MU_MATH void store_quad(bf16* p, const F32x16 (&x)[4], bool finite) {
-  const auto put = [p](int i, __m256i halves) {
+  const __m256i half = _mm256_set1_epi32(0x8000);
+  U32x16 sum[4];
+  __m256i least = _mm256_set1_epi32(-1);
+  for (int i = 0; i < 4; ++i) {
+    sum[i] = U32x16(_mm256_add_epi32(_mm256_castps_si256(x[i].low), half),
+                    _mm256_add_epi32(_mm256_castps_si256(x[i].high), half));
+    /* The upper halves take part, and do not matter. */
+    least = _mm256_min_epu16(least, _mm256_min_epu16(sum[i].low, sum[i].high));
+  }
+  const __m256i middle = _mm256_cmpeq_epi32(_mm256_slli_epi32(least, 16), _mm256_setzero_si256());
+  if (__builtin_expect(!_mm256_testz_si256(middle, middle) || (!finite && has_nan(x)), 0)) {
+    alignas(32) float elements[64];
+    for (int i = 0; i < 4; ++i) {
+      store(elements + 16 * i, x[i]);
+    }
+    store_uncommon(p, elements);
+    return;
+  }
+  for (int i = 0; i < 4; ++i) {
+    const U32x16 upper = sum[i] >> 16;
+    const __m256i packed = _mm256_packus_epi32(upper.low, upper.high);
+    const __m256i halves = _mm256_permute4x64_epi64(packed, _MM_SHUFFLE(3, 1, 2, 0));
     __m256i* target = reinterpret_cast<__m256i*>(p + 16 * i);
     if constexpr (stream) {
       _mm256_stream_si256(target, halves);
     } else {
       _mm256_storeu_si256(target, halves);
-    }
-  };
-  if (__builtin_expect(!finite && has_nan(x), 0)) {
-    for (int i = 0; i < 4; ++i) {
-      put(i, narrow_to_nearest(x[i]));
-    }
-  } else {
-    for (int i = 0; i < 4; ++i) {
-      put(i, narrow_numbers(x[i]));
     }
   }
 }
@@ -286,6 +302,53 @@ MU_MATH void store_codes(int8_t* codes, F32x16 a, F32x16 b, F32x16 c, F32x16 d) 
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes), bytes(a, b));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes + 32), bytes(c, d));
 }
+
+/* How near, at least, some products came to the middle of two codes; see store_products. */
+struct Doubts {
+  __m256i least = _mm256_set1_epi32(-1); /* in the lower halves of the lanes; the upper ones do not matter */
+};
+
+/*
+ * Stores the codes of x * reciprocal, |.| <= 127, rounded to nearest, and notes where that is in doubt.
+ *
+ * One fused operation makes each a float from 256 to 512, whose lower 15 bits are a fraction and the next eight an
+ * integer: 128 more than the code, because what is added has half a code in it. Doubled, the fraction fills the lower
+ * half of a lane. So rounding, packing and the distance take five operations for eight elements; rounding, subtracting
+ * and converting took seven.
+ *
+ * In units of the fraction, 2^-15, the exact product is within 5/8 of the rounded x / scale: the scale and the
+ * reciprocal each round by at most 2^-24 of 127, the quotient by 2^-18. The float rounds by another 1/2. So there is
+ * doubt where the fraction is -1, 0 or 1: in 1 of 85 blocks of 128 elements. One more unit is added, for these to be
+ * the least.
+ */
+MU_MATH void store_products(int8_t* codes, const F32x16 (&x)[4], F32x16 reciprocal, Doubts& doubts) {
+  const __m256 shift = _mm256_set1_ps(256.0f + 128.0f + 0.5f + 0x1p-15f);
+  const auto doubled = [&](__m256 v) {
+    const __m256i bits = _mm256_castps_si256(_mm256_fmadd_ps(v, reciprocal.low, shift));
+    return _mm256_add_epi32(bits, bits);
+  };
+  for (int i = 0; i < 4; i += 2) {
+    const __m256i a = doubled(x[i].low);
+    const __m256i b = doubled(x[i].high);
+    const __m256i c = doubled(x[i + 1].low);
+    const __m256i d = doubled(x[i + 1].high);
+    doubts.least = _mm256_min_epu16(doubts.least, _mm256_min_epu16(_mm256_min_epu16(a, b), _mm256_min_epu16(c, d)));
+    /* The upper halves of both: 0x87, bits of the exponent, and the code + 128. */
+    const __m256i ab = _mm256_blend_epi16(_mm256_srli_epi32(a, 16), b, 0xaa);
+    const __m256i cd = _mm256_blend_epi16(_mm256_srli_epi32(c, 16), d, 0xaa);
+    /* Codes of a, c, b, d in each lane, once 0x87 and the 128 are gone. */
+    const __m256i acbd = _mm256_xor_si256(_mm256_xor_si256(ab, _mm256_slli_epi16(cd, 8)), _mm256_set1_epi16(0x0780));
+    const __m256i fours = _mm256_shuffle_epi8(
+        acbd, _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 2, 6, 10, 14, 1, 5, 9, 13, 3, 7, 11, 15)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes + 16 * i),
+                        _mm256_permutevar8x32_epi32(fours, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+  }
+}
+MU_MATH bool any(const Doubts& doubts) {
+  const __m256i fraction = _mm256_and_si256(doubts.least, _mm256_set1_epi32(0xffff));
+  return _mm256_movemask_epi8(_mm256_cmpgt_epi32(_mm256_set1_epi32(2 * 3), fraction)) != 0;
+}
+
 MU_MATH F32x16 clamp(F32x16 x, float low, float high) {
   const __m256 l = _mm256_set1_ps(low);
   const __m256 h = _mm256_set1_ps(high);
@@ -295,18 +358,6 @@ MU_MATH F32x16 clamp(F32x16 x, float low, float high) {
 MU_MATH __m256 from_integer(__m256 x) {
   const __m256 rest = _mm256_sub_ps(x, _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), rest);
-}
-
-/* How far, at most, some numbers are from their nearest integers. */
-struct Fractions {
-  __m256 v = _mm256_setzero_ps();
-};
-
-MU_MATH void include(Fractions& fractions, F32x16 x) {
-  fractions.v = _mm256_max_ps(fractions.v, _mm256_max_ps(from_integer(x.low), from_integer(x.high)));
-}
-MU_MATH bool any_above(const Fractions& fractions, float limit) {
-  return _mm256_movemask_ps(_mm256_cmp_ps(fractions.v, _mm256_set1_ps(limit), _CMP_GT_OQ)) != 0;
 }
 
 MU_MATH F32x16 look_up(const DynamicMap& map, const uint8_t* codes) {

@@ -264,18 +264,30 @@ MU_MATH F32x16 clamp(F32x16 x, float low, float high) {
   return F32x16(_mm512_max_ps(_mm512_set1_ps(low), _mm512_min_ps(_mm512_set1_ps(high), x.v)));
 }
 
-/* How far, at most, some numbers are from their nearest integers. */
-struct Fractions {
+/* How far, at most, some products are from their nearest integers; see store_products. */
+struct Doubts {
   __m512 v = _mm512_setzero_ps();
 };
 
-MU_MATH void include(Fractions& fractions, F32x16 x) {
+/*
+ * Stores the codes of x * reciprocal, |.| <= 127, rounded to nearest, and notes where that is in doubt.
+ *
+ * The product is within 2^-15 of the rounded x / scale: it, the scale and the reciprocal each round by at most 2^-24 of
+ * 127, the two results by 2^-18. So where it is further than that from the middle of two integers, both round to the
+ * same code; where not, in 1 of 128 blocks of 128 elements, there is doubt.
+ */
+MU_MATH void store_products(int8_t* codes, const F32x16 (&x)[4], F32x16 reciprocal, Doubts& doubts) {
   constexpr int kGreaterMagnitude = 0xb;
-  const __m512 rest = _mm512_reduce_ps(x.v, _MM_FROUND_TO_NEAREST_INT);
-  fractions.v = _mm512_range_ps(fractions.v, rest, kGreaterMagnitude);
+  F32x16 products[4];
+  for (int i = 0; i < 4; ++i) {
+    products[i] = x[i] * reciprocal;
+    const __m512 rest = _mm512_reduce_ps(products[i].v, _MM_FROUND_TO_NEAREST_INT);
+    doubts.v = _mm512_range_ps(doubts.v, rest, kGreaterMagnitude);
+  }
+  store_codes(codes, products[0], products[1], products[2], products[3]);
 }
-MU_MATH bool any_above(const Fractions& fractions, float limit) {
-  return _mm512_cmp_ps_mask(fractions.v, _mm512_set1_ps(limit), _CMP_GT_OQ) != 0;
+MU_MATH bool any(const Doubts& doubts) {
+  return _mm512_cmp_ps_mask(doubts.v, _mm512_set1_ps(0.5f - 0x1p-15f), _CMP_GT_OQ) != 0;
 }
 
 MU_MATH F32x16 look_up(const DynamicMap& map, const uint8_t* codes) {

@@ -53,20 +53,14 @@ struct LinearState {
   }
 
   void encode(int64_t at, int64_t count, const float* fresh, const Divisor& divisor) const {
-    Fractions fractions;
+    Doubts doubts;
     const F32x16 reciprocal(divisor.reciprocal);
     for (int64_t j = 0; j < count; j += kQuad) {
-      const F32x16 a = load(fresh + j) * reciprocal;
-      const F32x16 b = load(fresh + j + kLanes) * reciprocal;
-      const F32x16 c = load(fresh + j + 2 * kLanes) * reciprocal;
-      const F32x16 d = load(fresh + j + 3 * kLanes) * reciprocal;
-      include(fractions, a);
-      include(fractions, b);
-      include(fractions, c);
-      include(fractions, d);
-      store_codes(elements + at + j, a, b, c, d);
+      const F32x16 x[4] = {load(fresh + j), load(fresh + j + kLanes), load(fresh + j + 2 * kLanes),
+                           load(fresh + j + 3 * kLanes)};
+      store_products(elements + at + j, x, reciprocal, doubts);
     }
-    if (__builtin_expect(!(divisor.scale >= kLeastReciprocal) || any_above(fractions, kSurelyRounded), 0)) {
+    if (__builtin_expect(!(divisor.scale >= kLeastReciprocal) || any(doubts), 0)) {
       encode_by_division(at, count, fresh, divisor.scale);
     }
   }
@@ -74,13 +68,8 @@ struct LinearState {
  private:
   /* From here on 127 / absmax and the products with it stay far from overflow and underflow. */
   static constexpr float kLeastReciprocal = 0x1p-100f;
-  /*
-   * x * (127 / absmax) is within 2^-15 of the rounded x / scale: it, the scale and the reciprocal each round by at most
-   * 2^-24 of 127, the two results by 2^-18. So where it is further than that from the middle of two integers, both
-   * round to the same code. Division, ten times as slow, is for blocks where it is not: 1 of 128 of 128 elements.
-   */
-  static constexpr float kSurelyRounded = 0.5f - 0x1p-15f;
 
+  /* Ten times as slow as multiplying; for blocks where that leaves a code in doubt. */
   [[gnu::noinline]] void encode_by_division(int64_t at, int64_t count, const float* values, float scale) const {
     if (!has_codes(scale)) {
       memset(elements + at, kZero, static_cast<size_t>(count));
