@@ -21,7 +21,8 @@ public enum ParameterKind {
         this.forMuon = forMuon;
     }
 
-    boolean isForMuon() {
+    /** Whether it goes to Muon unless its group is named. */
+    public boolean isForMuon() {
         return forMuon;
     }
 }

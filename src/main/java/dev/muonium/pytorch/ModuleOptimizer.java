@@ -1,6 +1,7 @@
 package dev.muonium.pytorch;
 
 import dev.muonium.checkpoint.CheckpointPart;
+import dev.muonium.checkpoint.ForeignState;
 import dev.muonium.checkpoint.Safetensors;
 import dev.muonium.checkpoint.SafetensorsWriter;
 import dev.muonium.checkpoint.StateSource;
@@ -21,6 +22,7 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
+import java.util.function.UnaryOperator;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.javacpp.PointerScope;
@@ -51,8 +53,9 @@ import org.jspecify.annotations.Nullable;
  * step. The update is that of {@link Optimizer} over the same memory, to the bit.
  *
  * <p><b>Routing.</b> Tables of embedding modules are found in the module, heads (and embeddings that the module looks up by hand) are
- * declared; other parameters of two dimensions are hidden matrices. A parameter goes to the first group with a condition that
- * its name fulfils, else a hidden matrix goes to the first Muon group without a condition, and everything else (embeddings, heads, vectors, convolution
+ * declared; other parameters of two dimensions are hidden matrices. More dimensions are for Muon if they are declared, as {@link Builder#convolution kernels} or {@link
+ * Builder#stack stacks of experts}, and {@link Builder#split} cuts fused matrices. A parameter goes to the first group with a condition that
+ * its name fulfils, else matrices, declared kernels and stacks go to the first Muon group without a condition, and everything else (embeddings, heads, vectors, other
  * kernels) to the first AdamW group without one. {@link #describe} shows the result. Weights that are tied are one parameter.
  *
  * <p><b>Left out of a step</b>, as in PyTorch, is a parameter without a gradient; and one whose {@code requires_grad} is false. Of the
@@ -130,7 +133,7 @@ public final class ModuleOptimizer implements AutoCloseable {
 
         /** Says which parameters are heads: the last matrices, which give the logits. They are for AdamW. */
         public Builder head(String... names) {
-            routing.addHeads(List.of(names));
+            routing.declarations().add(ParameterKind.HEAD, List.of(names));
             return this;
         }
 
@@ -142,7 +145,44 @@ public final class ModuleOptimizer implements AutoCloseable {
 
         /** Says which parameters are embeddings, beside the tables of embedding modules, which are known. They are for AdamW. */
         public Builder embedding(String... names) {
-            routing.addEmbeddings(List.of(names));
+            routing.declarations().add(ParameterKind.EMBEDDING, List.of(names));
+            return this;
+        }
+
+        /**
+         * Says which parameters are kernels of convolutions for Muon, which updates {@code out × in × height × width} as the matrix {@code out × (in·height·width)}; by
+         * default kernels are for AdamW. They have 3 to 5 dimensions. One of a grouped convolution is as many matrices as it has groups if {@link #split}
+         * says so: {@code kernel -> kernel.splitEvery(out / groups)}.
+         */
+        public Builder convolution(String... names) {
+            routing.declarations().add(ParameterKind.CONVOLUTION, List.of(names));
+            return this;
+        }
+
+        /**
+         * Says which parameters are stacks of hidden matrices, of experts for example: {@code experts × rows × cols}, or more dimensions, of which all but the last two
+         * number the matrices. They are for Muon, which orthogonalizes each matrix by itself.
+         */
+        public Builder stack(String... names) {
+            routing.declarations().add(ParameterKind.STACK, List.of(names));
+            return this;
+        }
+
+        /**
+         * Says that a parameter is several matrices for Muon, each orthogonalized by itself, as the fused weights of query, key and value are. Rows are a linear module's
+         * outputs:
+         *
+         * <pre>{@code
+         * split("attention.qkv.weight", qkv -> qkv.splitRows(768, 256, 256).splitEvery(64)) // heads of 64 rows
+         * }</pre>
+         *
+         * Its state stays that of the whole, and is the same however it is split.
+         *
+         * @param split returns what {@link Parameter#splitRows} and {@link Parameter#splitEvery} make of what it is given. It is called by {@link #build}, or when a
+         *     frozen parameter is first trained
+         */
+        public Builder split(String name, UnaryOperator<Parameter> split) {
+            routing.declarations().addSplit(name, split);
             return this;
         }
 
@@ -184,7 +224,8 @@ public final class ModuleOptimizer implements AutoCloseable {
          * Makes the optimizer, and state, filled with zeros, for every parameter that is trained.
          *
          * @throws IllegalArgumentException if the module has nothing to train; a parameter is float16, float64, of integers, not dense, not contiguous
-         *     or on another device; no group takes it; or nothing was said about a head and there are hidden matrices
+         *     or on another device; no group takes it; nothing was said about a head and there are hidden matrices; or what was said by name is about no
+         *     parameter of the module, contradicts itself, does not fit the shape, or splits what does not go to Muon
          * @throws dev.muonium.DeviceUnavailableException if the device cannot be opened
          */
         public ModuleOptimizer build() {
@@ -262,7 +303,8 @@ public final class ModuleOptimizer implements AutoCloseable {
      *
      * @param gradientScale what gradients are multiplied by first, for example {@code 1/n} after n calls of backward; finite and positive
      * @return what was done
-     * @throws IllegalArgumentException if a gradient is sparse, neither float32 nor bfloat16, or on another device; nothing was changed
+     * @throws IllegalArgumentException if a gradient is sparse, neither float32 nor bfloat16, or on another device, or a parameter that was frozen cannot be
+     *     taken up or split as was said; nothing was changed
      * @throws IllegalStateException if no parameter has a gradient, weights were freed or moved since the optimizer was built, another thread
      *     uses this optimizer, or it is closed; nothing was changed
      * @throws dev.muonium.NonFiniteGradientException if a gradient is not finite and the policy is to throw; nothing was changed
@@ -372,8 +414,8 @@ public final class ModuleOptimizer implements AutoCloseable {
     }
 
     /**
-     * A table of all trained parameters: shape, group, optimizer, state format, learning rate of the next step, bytes of state. Then what was taken for an
-     * embedding or a head, which names are one parameter, and what is frozen.
+     * A table of all trained parameters: shape, with the matrices that Muon orthogonalizes if they are others, group, optimizer, state format, learning rate of
+     * the next step, bytes of state. Then what was taken for an embedding, a head, a convolution or a stack, which names are one parameter, and what is frozen.
      */
     public String describe() {
         acquire();
@@ -381,6 +423,8 @@ public final class ModuleOptimizer implements AutoCloseable {
             StringBuilder text = new StringBuilder(optimizer.describe());
             line(text, "embeddings", names(ParameterKind.EMBEDDING));
             line(text, "heads", names(ParameterKind.HEAD));
+            line(text, "convolutions", names(ParameterKind.CONVOLUTION));
+            line(text, "stacks", names(ParameterKind.STACK));
             line(
                     text,
                     "tied, one parameter each",
@@ -459,6 +503,13 @@ public final class ModuleOptimizer implements AutoCloseable {
         } finally {
             release();
         }
+    }
+
+    /**
+     * The state under the names of other frameworks, to take a run over from them or give it back. Use it between steps, with all parameters trained that the files have.
+     */
+    public ForeignState foreignState() {
+        return new ForeignState(device(), optimizer);
     }
 
     private void acquire() {

@@ -33,9 +33,9 @@ final class ModuleParameter implements AutoCloseable {
      * Takes over what was found.
      *
      * @param adding gets the parameter for the optimizer, without a gradient and so left out of steps
-     * @throws IllegalArgumentException if it cannot be updated in place; what was found is then still the caller's
+     * @throws IllegalArgumentException if it cannot be updated in place, or not be split as was said; what was found is then still the caller's
      */
-    ModuleParameter(FoundParameter found, Routing.Route route, TensorMemory memory, Consumer<Parameter> adding) {
+    ModuleParameter(FoundParameter found, Route route, TensorMemory memory, Consumer<Parameter> adding) {
         this.found = found;
         this.memory = memory;
         this.gradientOf = "the gradient of parameter '" + found.name() + "'";
@@ -61,12 +61,11 @@ final class ModuleParameter implements AutoCloseable {
     }
 
     /** Before backward has made a gradient, memory that no step reads stands for it, and is freed at once. */
-    private Parameter add(Routing.Route route, Consumer<Parameter> adding) {
+    private Parameter add(Route route, Consumer<Parameter> adding) {
         try (Tensor none = memory.device().allocate(Purpose.GRADIENTS, gradientOf, type, shape)) {
-            Parameter added = Parameter.of(
-                            found.name(), route.kind(), shape, weights.segment(), type, none.segment(), type)
-                    .inGroup(route.group())
-                    .frozen(true);
+            Parameter whole =
+                    Parameter.of(found.name(), route.kind(), shape, weights.segment(), type, none.segment(), type);
+            Parameter added = route.of(whole).frozen(true);
             adding.accept(added);
             return added;
         }

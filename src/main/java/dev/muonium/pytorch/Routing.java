@@ -4,34 +4,27 @@ import dev.muonium.optim.GroupSpec;
 import dev.muonium.optim.Muon;
 import dev.muonium.optim.ParameterKind;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 
 /** Decides what a parameter is and which group updates it. Not thread-safe. */
 final class Routing {
     private final List<GroupRule> rules = new ArrayList<>();
-    private final Set<String> heads = new LinkedHashSet<>();
-    private final Set<String> embeddings = new LinkedHashSet<>();
+    private final Declarations declarations = new Declarations();
     private boolean headless;
-
-    /** What a parameter is, and the name of its group. */
-    record Route(ParameterKind kind, String group) {}
 
     void add(GroupRule rule) {
         rules.add(rule);
     }
 
-    void addHeads(List<String> names) {
-        heads.addAll(names);
-    }
-
-    void addEmbeddings(List<String> names) {
-        embeddings.addAll(names);
-    }
-
     void withoutHead() {
         headless = true;
+    }
+
+    /** What is said about parameters by their names. */
+    Declarations declarations() {
+        return declarations;
     }
 
     List<GroupRule> rules() {
@@ -39,13 +32,12 @@ final class Routing {
     }
 
     ParameterKind kind(FoundParameter parameter) {
-        if (parameter.names().stream().anyMatch(heads::contains)) {
-            return ParameterKind.HEAD;
-        }
-        if (parameter.isLookedUp() || parameter.names().stream().anyMatch(embeddings::contains)) {
-            return ParameterKind.EMBEDDING;
-        }
-        return parameter.isMatrix() ? ParameterKind.MATRIX : ParameterKind.VECTOR;
+        return declarations.kind(parameter).orElseGet(() -> {
+            if (parameter.isLookedUp()) {
+                return ParameterKind.EMBEDDING;
+            }
+            return parameter.isMatrix() ? ParameterKind.MATRIX : ParameterKind.VECTOR;
+        });
     }
 
     /**
@@ -55,16 +47,23 @@ final class Routing {
      * @throws IllegalArgumentException if there is none
      */
     Route route(FoundParameter parameter) {
-        ParameterKind kind = kind(parameter);
+        return new Route(
+                kind(parameter),
+                group(parameter).name(),
+                declarations.split(parameter).orElse(UnaryOperator.identity()));
+    }
+
+    private GroupSpec group(FoundParameter parameter) {
         for (GroupRule rule : rules) {
             if (rule.takes(parameter)) {
-                return new Route(kind, rule.spec().name());
+                return rule.spec();
             }
         }
-        boolean forMuon = kind == ParameterKind.MATRIX;
+        ParameterKind kind = kind(parameter);
+        boolean forMuon = kind.isForMuon();
         for (GroupRule rule : rules) {
             if (rule.names() == null && rule.spec() instanceof Muon == forMuon) {
-                return new Route(kind, rule.spec().name());
+                return rule.spec();
             }
         }
         throw new IllegalArgumentException("parameter '" + parameter.name() + "' is a " + kind + ", for "
@@ -77,12 +76,19 @@ final class Routing {
     /**
      * Checks what was said about a module.
      *
-     * @throws IllegalArgumentException if a name is none of its parameters', or matrices would go to Muon by their kind and nothing was said
-     *     about a head
+     * @throws IllegalArgumentException if it does not fit the parameters, what is to be split does not go to Muon, or matrices would go to Muon by their
+     *     kind and nothing was said about a head
      */
     void requireFits(List<FoundParameter> all) {
-        requireKnown("head", heads, all);
-        requireKnown("embedding", embeddings, all);
+        declarations.requireFit(all);
+        requireHead(all);
+        all.stream()
+                .filter(parameter -> declarations.split(parameter).isPresent())
+                .forEach(this::requireForMuon);
+    }
+
+    private void requireHead(List<FoundParameter> all) {
+        Set<String> heads = declarations.names(ParameterKind.HEAD);
         if (headless && !heads.isEmpty()) {
             throw new IllegalArgumentException(
                     "the module was said to have the head " + heads + " and to have none; say one of both");
@@ -106,13 +112,14 @@ final class Routing {
         return parameter.isLookedUp() && parameter.names().size() > 1;
     }
 
-    private static void requireKnown(String what, Set<String> names, List<FoundParameter> all) {
-        for (String name : names) {
-            if (all.stream().noneMatch(one -> one.names().contains(name))) {
-                throw new IllegalArgumentException("the module has no parameter '" + name + "', which was said to be "
-                        + (what.equals("head") ? "a head" : "an embedding") + "; it has "
-                        + all.stream().flatMap(one -> one.names().stream()).toList());
-            }
+    private void requireForMuon(FoundParameter parameter) {
+        GroupSpec group = group(parameter);
+        if (!(group instanceof Muon)) {
+            boolean undeclared = kind(parameter) == ParameterKind.VECTOR
+                    && parameter.tensor().dim() > 2;
+            throw new IllegalArgumentException("parameter '" + parameter.name() + "' is a " + kind(parameter)
+                    + " in the group '" + group.name() + "' of AdamW, and only what goes to Muon can be split"
+                    + (undeclared ? "; say convolution(...) or stack(...) if it is one" : ""));
         }
     }
 }

@@ -17,7 +17,6 @@ import dev.muonium.optim.Schedule;
 import dev.muonium.optim.StateFormat;
 import java.nio.file.Path;
 import java.util.Map;
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Module;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,7 +37,7 @@ final class StateTest {
             optimizer.group("muon").learningRate(0.011).momentum(0.9);
             optimizer.group("adamw").weightDecay(0.125);
             optimizer.save(file);
-            copyWeights(model, resumed);
+            Torch.copyWeights(model, resumed);
             train(model, optimizer, 8, 20);
         }
         try (ModuleOptimizer optimizer = optimizer(resumed, state)) {
@@ -66,7 +65,7 @@ final class StateTest {
                         Map.of(),
                         new TrainingState(optimizer.device()).source(optimizer.stateSource()));
             }
-            copyWeights(model, resumed);
+            Torch.copyWeights(model, resumed);
             train(model, optimizer, 5, 12);
         }
         try (ModuleOptimizer optimizer = optimizer(resumed, StateFormat.INT8);
@@ -152,14 +151,6 @@ final class StateTest {
             optimizer.zeroGrad();
             model.backward(step);
             optimizer.step();
-        }
-    }
-
-    private static void copyWeights(Module from, Module to) {
-        try (PointerScope _ = new PointerScope()) {
-            var targets = Torch.parameters(to);
-            Torch.parameters(from)
-                    .forEach((name, tensor) -> Torch.memory(targets.get(name)).copyFrom(Torch.memory(tensor)));
         }
     }
 

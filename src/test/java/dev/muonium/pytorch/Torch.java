@@ -43,4 +43,12 @@ final class Torch {
         }
         return weights;
     }
+
+    /** Makes the weights of one module those of another. */
+    static void copyWeights(Module from, Module to) {
+        try (PointerScope _ = new PointerScope()) {
+            Map<String, Tensor> targets = parameters(to);
+            parameters(from).forEach((name, tensor) -> memory(targets.get(name)).copyFrom(memory(tensor)));
+        }
+    }
 }

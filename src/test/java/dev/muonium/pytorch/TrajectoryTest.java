@@ -7,8 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.muonium.device.CpuDevice;
 import dev.muonium.device.Device;
-import dev.muonium.memory.ElementType;
-import dev.muonium.memory.Shape;
 import dev.muonium.optim.AdamW;
 import dev.muonium.optim.Muon;
 import dev.muonium.optim.Optimizer;
@@ -18,14 +16,12 @@ import dev.muonium.optim.Schedule;
 import dev.muonium.optim.StateFormat;
 import dev.muonium.optim.StepReport;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -47,7 +43,13 @@ final class TrajectoryTest {
         AdamW adamW = AdamW.defaults().learningRate(0.01).state(state);
         try (Arena arena = Arena.ofShared();
                 CpuDevice device = Device.cpu(2);
-                Plain plain = new Plain(device, arena, model, settings, muon, adamW);
+                PlainOptimizer plain = new PlainOptimizer(
+                        device,
+                        arena,
+                        model,
+                        settings.andThen(builder -> builder.group(muon).group(adamW)),
+                        TrajectoryTest::kind,
+                        UnaryOperator.identity());
                 ModuleOptimizer optimizer = ModuleOptimizer.builder(model)
                         .head(ByteModel.HEAD)
                         .group(muon)
@@ -61,7 +63,7 @@ final class TrajectoryTest {
                 plain.copyGradients(model);
                 StepReport report = optimizer.step();
 
-                assertEquals(plain.optimizer.step(), report);
+                assertEquals(plain.optimizer().step(), report);
                 Torch.weights(model)
                         .forEach((name, bytes) ->
                                 assertArrayEquals(plain.weights(name), bytes, name + " after step " + report.step()));
@@ -128,53 +130,11 @@ final class TrajectoryTest {
                 .build();
     }
 
-    /** The library's optimizer over copies of a module's weights. */
-    private static final class Plain implements AutoCloseable {
-        private final Map<String, MemorySegment> weights = new LinkedHashMap<>();
-        private final Map<String, MemorySegment> gradients = new LinkedHashMap<>();
-        private final Optimizer optimizer;
-
-        Plain(
-                Device device,
-                Arena arena,
-                ByteModel model,
-                Consumer<Optimizer.Builder> settings,
-                Muon muon,
-                AdamW adamW) {
-            Optimizer.Builder builder = Optimizer.builder(device).group(muon).group(adamW);
-            settings.accept(builder);
-            optimizer = builder.build();
-            Torch.parameters(model).forEach((name, tensor) -> {
-                MemorySegment copy = arena.allocate(tensor.nbytes(), 64).copyFrom(Torch.memory(tensor));
-                MemorySegment gradient = arena.allocate(tensor.nbytes(), 64);
-                weights.put(name, copy);
-                gradients.put(name, gradient);
-                ElementType type = tensor.itemsize() == 2 ? ElementType.BF16 : ElementType.F32;
-                Shape shape = tensor.dim() == 2 ? Shape.of(tensor.size(0), tensor.size(1)) : Shape.of(tensor.size(0));
-                optimizer.add(Parameter.of(name, kind(name), shape, copy, type, gradient, type));
-            });
-        }
-
-        private static ParameterKind kind(String name) {
-            return switch (name) {
-                case "embedding.weight" -> ParameterKind.EMBEDDING;
-                case "head.weight" -> ParameterKind.HEAD;
-                default -> name.endsWith(".weight") ? ParameterKind.MATRIX : ParameterKind.VECTOR;
-            };
-        }
-
-        void copyGradients(ByteModel model) {
-            Torch.parameters(model)
-                    .forEach((name, tensor) -> gradients.get(name).copyFrom(Torch.memory(tensor.grad())));
-        }
-
-        byte[] weights(String name) {
-            return weights.get(name).toArray(ValueLayout.JAVA_BYTE);
-        }
-
-        @Override
-        public void close() {
-            optimizer.close();
-        }
+    private static ParameterKind kind(String name) {
+        return switch (name) {
+            case "embedding.weight" -> ParameterKind.EMBEDDING;
+            case "head.weight" -> ParameterKind.HEAD;
+            default -> name.endsWith(".weight") ? ParameterKind.MATRIX : ParameterKind.VECTOR;
+        };
     }
 }
