@@ -11,18 +11,24 @@ final class BoundParameter implements AutoCloseable {
     private final ArrayOnDevice weights;
     private final ArrayOnDevice gradient;
 
+    /** @throws IllegalArgumentException if it cannot be split as was said */
     BoundParameter(Device device, Arrival arrival) {
         Route route = arrival.route();
         this.weights = new ArrayOnDevice(device, Arrival.weightsOf(route), Purpose.WEIGHTS, arrival.weights());
         this.gradient = new ArrayOnDevice(device, Arrival.gradientOf(route), Purpose.GRADIENTS, arrival.gradient());
-        this.parameter = Parameter.of(
-                route.name(),
-                route.kind(),
-                arrival.weights().shape(),
-                weights.segment(),
-                ElementType.F32,
-                gradient.segment(),
-                ElementType.F32);
+        try {
+            this.parameter = route.of(Parameter.of(
+                    route.name(),
+                    route.kind(),
+                    arrival.weights().shape(),
+                    weights.segment(),
+                    ElementType.F32,
+                    gradient.segment(),
+                    ElementType.F32));
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
     }
 
     Parameter parameter() {

@@ -13,15 +13,21 @@ import dev.muonium.optim.AdamW;
 import dev.muonium.optim.Muon;
 import dev.muonium.optim.NonFinitePolicy;
 import dev.muonium.optim.Optimizer;
+import dev.muonium.optim.Parameter;
+import dev.muonium.optim.ParameterKind;
 import dev.muonium.optim.StatePlacement;
 import dev.muonium.optim.StepReport;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.UnaryOperator;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
@@ -39,7 +45,8 @@ import org.jspecify.annotations.Nullable;
  * TrainingConfig config = new DefaultTrainingConfig(loss).optOptimizer(optimizer);
  * }</pre>
  *
- * <p><b>Routing.</b> Weights with two axes go to Muon. To AdamW go the parameters of embedding blocks (by the name of their class), what is
+ * <p><b>Routing.</b> Weights with two axes go to Muon, and those with more that are declared with {@link Builder#optConvolution} or {@link Builder#optStack}; {@link
+ * Builder#optSplit} cuts fused matrices. To AdamW go the parameters of embedding blocks (by the name of their class), what is
  * no weight or has another number of axes, and the head, which is the last matrix of the block unless {@link Builder#optHead} or {@link
  * Builder#optNoHead} says otherwise. {@link #describe()} shows all of it with the reasons, and so does the log before the first step.
  *
@@ -67,7 +74,7 @@ public final class MuoniumOptimizer extends ai.djl.training.optimizer.Optimizer 
     private static final Logger LOG = LogManager.getLogger(MuoniumOptimizer.class);
 
     private final Block block;
-    private final Routing.Declared declared;
+    private final Declared declared;
     private final Settings settings;
     private final AtomicBoolean busy = new AtomicBoolean();
 
@@ -89,7 +96,7 @@ public final class MuoniumOptimizer extends ai.djl.training.optimizer.Optimizer 
         this.block = builder.block;
         this.settings = builder.settings();
         this.declared = builder.declared();
-        declared.requireIn(block);
+        Routing.of(block, declared); // says now what does not fit
     }
 
     /**
@@ -109,8 +116,9 @@ public final class MuoniumOptimizer extends ai.djl.training.optimizer.Optimizer 
     /** Gathers the settings; DJL's own {@code optClipGrad} is refused, the rest of DJL's builder is understood. */
     public static final class Builder extends OptimizerBuilder<Builder> {
         private final Block block;
-        private final Set<String> embeddings = new LinkedHashSet<>();
-        private @Nullable Set<String> heads;
+        private final Map<ParameterKind, Set<String>> kinds = new EnumMap<>(ParameterKind.class);
+        private final List<Declared.Split> splits = new ArrayList<>();
+        private boolean looksForHead = true;
         private Muon muon = Muon.defaults();
         private AdamW adamW = AdamW.defaults();
         private @Nullable Tracker muonRate;
@@ -131,8 +139,15 @@ public final class MuoniumOptimizer extends ai.djl.training.optimizer.Optimizer 
             return this;
         }
 
-        private Routing.Declared declared() {
-            return new Routing.Declared(Set.copyOf(embeddings), heads == null ? null : Set.copyOf(heads));
+        private Declared declared() {
+            Map<ParameterKind, Set<String>> said = new EnumMap<>(ParameterKind.class);
+            kinds.forEach((kind, names) -> said.put(kind, new LinkedHashSet<>(names)));
+            return new Declared(said, looksForHead, List.copyOf(splits));
+        }
+
+        private Builder declare(ParameterKind kind, String... names) {
+            kinds.computeIfAbsent(kind, _ -> new LinkedHashSet<>()).addAll(List.of(names));
+            return this;
         }
 
         /** What Muon does; {@link Muon#defaults} if nothing is said. */
@@ -180,21 +195,56 @@ public final class MuoniumOptimizer extends ai.djl.training.optimizer.Optimizer 
          * Declares heads, by their names in {@code block.getParameters()}; in place of the last matrix.
          */
         public Builder optHead(String... names) {
-            Set<String> declaredHeads = heads == null ? new LinkedHashSet<>() : heads;
-            declaredHeads.addAll(List.of(names));
-            heads = declaredHeads;
-            return this;
+            looksForHead = false;
+            return declare(ParameterKind.HEAD, names);
         }
 
         /** Says that the block has no head: its last matrix is a hidden one. */
         public Builder optNoHead() {
-            heads = new LinkedHashSet<>();
+            looksForHead = false;
+            kinds.remove(ParameterKind.HEAD);
             return this;
         }
 
         /** Declares embeddings, by their names in {@code block.getParameters()}; those in embedding blocks need no declaration. */
         public Builder optEmbedding(String... names) {
-            embeddings.addAll(List.of(names));
+            return declare(ParameterKind.EMBEDDING, names);
+        }
+
+        /**
+         * Declares kernels of convolutions for Muon, by their names in {@code block.getParameters()}. It updates {@code out × in × height × width} as the matrix {@code out ×
+         * (in·height·width)}; by default kernels go to AdamW. They have 3 to 5 axes. One of a grouped convolution is as many matrices as it has groups if {@link
+         * #optSplit} says so: {@code kernel -> kernel.splitEvery(out / groups)}.
+         */
+        public Builder optConvolution(String... names) {
+            return declare(ParameterKind.CONVOLUTION, names);
+        }
+
+        /**
+         * Declares stacks of hidden matrices, of experts for example, by their names in {@code block.getParameters()}: {@code experts × rows × cols}, or more axes, of which
+         * all but the last two number the matrices. They go to Muon, which orthogonalizes each matrix by itself.
+         */
+        public Builder optStack(String... names) {
+            return declare(ParameterKind.STACK, names);
+        }
+
+        /**
+         * Says that a parameter is several matrices for Muon, each orthogonalized by itself, as the fused weights of query, key and value are. Rows are the units of
+         * DJL's {@code Linear}:
+         *
+         * <pre>{@code
+         * optSplit("02Linear_weight", qkv -> qkv.splitRows(768, 256, 256).splitEvery(64)) // heads of 64 rows
+         * }</pre>
+         *
+         * Its state stays that of the whole, and is the same however it is split. What is not for Muon cannot be split, and pieces must be all of the rows; both are
+         * checked in the first step where shapes are not known before.
+         *
+         * @param name its name in {@code block.getParameters()}
+         * @param split returns what {@link Parameter#splitRows} and {@link Parameter#splitEvery} make of what it is given. It is called in the first step of the
+         *     parameter
+         */
+        public Builder optSplit(String name, UnaryOperator<Parameter> split) {
+            splits.add(new Declared.Split(name, split));
             return this;
         }
 
@@ -245,7 +295,8 @@ public final class MuoniumOptimizer extends ai.djl.training.optimizer.Optimizer 
         /**
          * Makes the optimizer. Device and state are made in the first step, when DJL hands over the arrays.
          *
-         * @throws IllegalArgumentException if the block has no parameter of a name that was declared, or something was asked for that Muonium does not do
+         * @throws IllegalArgumentException if the block has no parameter of a name that was declared, what was declared contradicts itself or does not fit the
+         *     shape, or something was asked for that Muonium does not do
          */
         public MuoniumOptimizer build() {
             return new MuoniumOptimizer(this);
@@ -258,7 +309,8 @@ public final class MuoniumOptimizer extends ai.djl.training.optimizer.Optimizer 
      * @param parameterId DJL's id of a parameter of the block
      * @param weight its array, updated in place; it must stay the same array from step to step
      * @param grad its gradient, of the same shape; only read, when the last parameter of the step arrives
-     * @throws IllegalArgumentException if the parameter is not the block's, or an array is not dense FP32 of PyTorch
+     * @throws IllegalArgumentException if the parameter is not the block's, an array is not dense FP32 of PyTorch, or what was declared does not fit the
+     *     shapes
      * @throws IllegalStateException if the parameter is frozen, has no gradient, arrives again before all others have, its array was closed or is
      *     another one than before, another thread is in a call, or this is closed
      * @throws NonFiniteGradientException if a gradient is not finite and the policy is to throw

@@ -1,17 +1,17 @@
 package dev.muonium.djl;
 
+import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import ai.djl.util.Pair;
 import dev.muonium.optim.ParameterKind;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,49 +26,26 @@ final class Routing {
     }
 
     /**
-     * What a caller says about the parameters of a block.
+     * Routes the parameters of a block in its order; one that the block has under several names goes by the first.
      *
-     * @param embeddings names of embeddings
-     * @param heads names of heads; null if nothing was said, so that one is looked for
+     * @throws IllegalArgumentException if what was declared does not fit the block, as far as its shapes are known
      */
-    record Declared(Set<String> embeddings, @Nullable Set<String> heads) {
-        boolean has(String name) {
-            return embeddings.contains(name) || (heads != null && heads.contains(name));
-        }
-
-        /** Checks the names against those of a block. */
-        void requireIn(Block block) {
-            Set<String> names = new LinkedHashSet<>(block.getParameters().keys());
-            for (Set<String> declared : heads == null ? List.of(embeddings) : List.of(embeddings, heads)) {
-                for (String name : declared) {
-                    if (!names.contains(name)) {
-                        throw new IllegalArgumentException("the block has no parameter '" + name
-                                + "' to be a head or an embedding; it has " + names);
-                    }
-                }
-            }
-        }
-    }
-
-    /** Routes the parameters of a block in its order; one that the block has under several names goes by the first. */
     static Routing of(Block block, Declared declared) {
         declared.requireIn(block);
         Map<String, Block> owners = new HashMap<>();
         findOwners(block, owners);
+        Map<String, List<String>> names = new LinkedHashMap<>();
         Map<String, Route> routes = new LinkedHashMap<>();
         for (Pair<String, Parameter> pair : block.getParameters()) {
             Parameter parameter = pair.getValue();
-            Route route = route(pair.getKey(), parameter, owners.get(parameter.getId()), declared);
-            Route first = routes.putIfAbsent(parameter.getId(), route);
-            if (first != null && declared.has(pair.getKey())) { // tied, and declared under its other name
-                routes.put(
-                        parameter.getId(),
-                        new Route(first.name(), parameter, route.kind(), route.reason() + " as " + route.name()));
-            }
+            List<String> own = names.computeIfAbsent(parameter.getId(), _ -> new ArrayList<>());
+            own.add(pair.getKey());
+            routes.put(parameter.getId(), route(own, parameter, owners.get(parameter.getId()), declared));
         }
-        if (declared.heads() == null) {
+        if (declared.looksForHead()) {
             takeTheLastMatrixForTheHead(routes);
         }
+        requireForMuon(routes.values());
         return new Routing(routes);
     }
 
@@ -80,11 +57,22 @@ final class Routing {
         if (last != null) {
             routes.put(
                     last.id(),
-                    new Route(
-                            last.name(),
-                            last.parameter(),
+                    last.as(
                             ParameterKind.HEAD,
                             "the last matrix, taken for the head; optHead or optNoHead say otherwise"));
+        }
+    }
+
+    /** Before all shapes are known a later matrix may become the head. */
+    private static void requireForMuon(Collection<Route> routes) {
+        if (routes.stream().anyMatch(route -> route.parameter().getShape() == null)) {
+            return;
+        }
+        for (Route route : routes) {
+            if (route.isSplit() && !route.kind().isForMuon()) {
+                throw new IllegalArgumentException("parameter '" + route.name() + "' is a " + route.kind() + " ("
+                        + route.reason() + "), for AdamW, and only what goes to Muon can be split");
+            }
         }
     }
 
@@ -97,28 +85,59 @@ final class Routing {
         }
     }
 
-    private static Route route(String name, Parameter parameter, @Nullable Block owner, Declared declared) {
-        if (declared.heads() != null && declared.heads().contains(name)) {
-            return new Route(name, parameter, ParameterKind.HEAD, "declared a head");
-        }
-        if (declared.embeddings().contains(name)) {
-            return new Route(name, parameter, ParameterKind.EMBEDDING, "declared an embedding");
+    private static Route route(List<String> names, Parameter parameter, @Nullable Block owner, Declared declared) {
+        List<Declared.Split> splits = declared.splits(names);
+        Route route = new Route(
+                names.getFirst(), parameter, ParameterKind.VECTOR, "", splits.isEmpty() ? null : splits.getFirst());
+        List<ParameterKind> said = declared.kinds(names);
+        if (!said.isEmpty()) {
+            requireRank(route, said.getLast());
+            return route.as(said.getLast(), "declared " + Declared.a(said.getLast()) + otherName(names, declared));
         }
         String embedding = owner == null ? null : embeddingClass(owner.getClass());
         if (embedding != null) {
-            return new Route(name, parameter, ParameterKind.EMBEDDING, "of a block of class " + embedding);
+            return route.as(ParameterKind.EMBEDDING, "of a block of class " + embedding);
         }
-        String type = parameter.getType().name().toLowerCase(Locale.ROOT);
         if (parameter.getType() != Parameter.Type.WEIGHT) {
-            return new Route(name, parameter, ParameterKind.VECTOR, type);
+            return route.as(ParameterKind.VECTOR, parameter.getType().name().toLowerCase(Locale.ROOT));
         }
         if (parameter.getShape() == null) {
-            return new Route(name, parameter, ParameterKind.VECTOR, "weight of a shape that is not known yet");
+            return route.as(ParameterKind.VECTOR, "weight of a shape that is not known yet");
         }
         int rank = parameter.getShape().dimension();
         return rank == 2
-                ? new Route(name, parameter, ParameterKind.MATRIX, "weight with 2 axes")
-                : new Route(name, parameter, ParameterKind.VECTOR, "weight with " + rank + " axes, which is no matrix");
+                ? route.as(ParameterKind.MATRIX, "weight with 2 axes")
+                : route.as(
+                        ParameterKind.VECTOR,
+                        "weight with " + rank + " axes, which is no matrix"
+                                + (rank > 2 ? "; optConvolution or optStack say otherwise" : ""));
+    }
+
+    /** The name that a tied parameter was declared under, where it is not the first. */
+    private static String otherName(List<String> names, Declared declared) {
+        return declared.kinds(names.subList(0, 1)).isEmpty()
+                ? names.stream()
+                        .filter(name -> !declared.kinds(List.of(name)).isEmpty())
+                        .findFirst()
+                        .map(name -> " as " + name)
+                        .orElseThrow()
+                : "";
+    }
+
+    private static void requireRank(Route route, ParameterKind kind) {
+        Shape shape = route.parameter().getShape();
+        int rank = shape == null ? 3 : shape.dimension();
+        if (kind == ParameterKind.CONVOLUTION && (rank < 3 || rank > 5)) {
+            throw wrongRank(route, "a convolution, whose kernel has 3 to 5 axes, as out × in × height × width");
+        }
+        if (kind == ParameterKind.STACK && rank < 3) {
+            throw wrongRank(route, "a stack, which has 3 axes or more, as experts × rows × cols");
+        }
+    }
+
+    private static IllegalArgumentException wrongRank(Route route, String what) {
+        return new IllegalArgumentException(
+                "parameter '" + route.name() + "' has the shape " + route.shape() + ", and was said to be " + what);
     }
 
     /** The class, or superclass, that calls itself an embedding: DJL's have no common type, and apps have their own. */
@@ -152,7 +171,8 @@ final class Routing {
         List<String[]> rows = new ArrayList<>();
         rows.add(new String[] {"parameter", "shape", "kind", "because"});
         for (Route route : byId.values()) {
-            String reason = route.isTrained() ? route.reason() : route.reason() + " (frozen)";
+            String reason =
+                    route.reason() + (route.isSplit() ? ", split" : "") + (route.isTrained() ? "" : " (frozen)");
             rows.add(new String[] {route.name(), route.shape(), route.kind().name(), reason});
         }
         int[] widths = new int[3];

@@ -209,33 +209,23 @@ final class MuoniumOptimizerTest {
                         .optMuonLearningRate(tracker)
                         .build();
                 Trainer trainer = model.trainer(optimizer)) {
-            setWeights(model, middle);
+            model.setWeights(middle);
             optimizer.load(file);
             model.train(trainer, 5, 12);
 
             assertEqual(whole, model.weights());
             assertEquals(12, optimizer.lastStep().orElseThrow().step());
 
-            setWeights(model, middle);
+            model.setWeights(middle);
             optimizer.load(file);
             model.train(trainer, 5, 12);
             assertEqual(whole, model.weights());
 
-            setWeights(model, middle);
+            model.setWeights(middle);
             model.train(trainer, 5, 12);
             assertNotEquals(
                     whole.get("01Linear_weight")[0], model.weights().get("01Linear_weight")[0], "the state matters");
         }
-    }
-
-    private static void setWeights(TinyModel model, Map<String, float[]> weights) {
-        weights.forEach((name, values) -> MemorySegment.copy(
-                values,
-                0,
-                TinyModel.memory(model.parameter(name).getArray()),
-                ValueLayout.JAVA_FLOAT,
-                0,
-                values.length));
     }
 
     private static void assertEqual(Map<String, float[]> expected, Map<String, float[]> actual) {

@@ -23,13 +23,17 @@ import org.junit.jupiter.api.Test;
 /** What parameters are taken for. */
 @Tag("djl")
 final class RoutingTest {
-    private static Map<String, ParameterKind> kinds(Block block, Routing.Declared declared) {
+    private static Map<String, ParameterKind> kinds(Block block, Declared declared) {
         Map<String, ParameterKind> kinds = new LinkedHashMap<>();
         Routing.of(block, declared).routes().forEach(route -> kinds.put(route.name(), route.kind()));
         return kinds;
     }
 
-    private static final Routing.Declared NOTHING = new Routing.Declared(Set.of(), null);
+    private static final Declared NOTHING = new Declared(Map.of(), true, List.of());
+
+    private static Declared declared(Set<String> embeddings, Set<String> heads) {
+        return new Declared(Map.of(ParameterKind.EMBEDDING, embeddings, ParameterKind.HEAD, heads), false, List.of());
+    }
 
     private static SequentialBlock language(TinyModel model) {
         SequentialBlock block = new SequentialBlock()
@@ -60,18 +64,17 @@ final class RoutingTest {
     void declarationsComeFirst() {
         try (TinyModel model = new TinyModel()) {
             SequentialBlock block = language(model);
-            Map<String, ParameterKind> declared =
-                    kinds(block, new Routing.Declared(Set.of("02Linear_weight"), Set.of("01IdEmbedding_embedding")));
-            assertEquals(ParameterKind.HEAD, declared.get("01IdEmbedding_embedding"));
-            assertEquals(ParameterKind.EMBEDDING, declared.get("02Linear_weight"));
-            assertEquals(ParameterKind.MATRIX, declared.get("03Linear_weight"));
+            Map<String, ParameterKind> said =
+                    kinds(block, declared(Set.of("02Linear_weight"), Set.of("01IdEmbedding_embedding")));
+            assertEquals(ParameterKind.HEAD, said.get("01IdEmbedding_embedding"));
+            assertEquals(ParameterKind.EMBEDDING, said.get("02Linear_weight"));
+            assertEquals(ParameterKind.MATRIX, said.get("03Linear_weight"));
 
             assertEquals(
                     ParameterKind.MATRIX,
-                    kinds(block, new Routing.Declared(Set.of(), Set.of())).get("03Linear_weight"),
+                    kinds(block, declared(Set.of(), Set.of())).get("03Linear_weight"),
                     "a block without a head");
-            assertThrows(
-                    IllegalArgumentException.class, () -> kinds(block, new Routing.Declared(Set.of("no such"), null)));
+            assertThrows(IllegalArgumentException.class, () -> kinds(block, declared(Set.of("no such"), Set.of())));
         }
     }
 
@@ -89,7 +92,10 @@ final class RoutingTest {
             Map<String, ParameterKind> kinds = kinds(block, NOTHING);
             assertTrue(kinds.values().stream().allMatch(ParameterKind.VECTOR::equals), kinds.toString());
             assertTrue(
-                    Routing.of(block, NOTHING).describe().contains("weight with 4 axes, which is no matrix"),
+                    Routing.of(block, NOTHING)
+                            .describe()
+                            .contains("weight with 4 axes, which is no matrix; optConvolution or optStack say"
+                                    + " otherwise\n"),
                     Routing.of(block, NOTHING).describe());
             assertTrue(
                     Routing.of(block, NOTHING).describe().contains("running_mean (frozen)"),
@@ -112,7 +118,7 @@ final class RoutingTest {
                     kinds(block, NOTHING));
             assertEquals(
                     Map.of("01Linear_weight", ParameterKind.HEAD, "03Linear_weight", ParameterKind.MATRIX),
-                    kinds(block, new Routing.Declared(Set.of(), Set.of("02Linear_weight"))));
+                    kinds(block, declared(Set.of(), Set.of("02Linear_weight"))));
         }
     }
 

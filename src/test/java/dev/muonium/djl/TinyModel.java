@@ -80,6 +80,12 @@ final class TinyModel implements AutoCloseable {
         }
     }
 
+    /** Sets weights that {@link #weights} returned. */
+    void setWeights(Map<String, float[]> weights) {
+        weights.forEach((name, values) -> MemorySegment.copy(
+                values, 0, memory(parameter(name).getArray()), ValueLayout.JAVA_FLOAT, 0, values.length));
+    }
+
     /** Forward and backward of one batch, without a step. */
     float backward(Trainer trainer, long batch) {
         Random random = new Random(1000 + batch);
