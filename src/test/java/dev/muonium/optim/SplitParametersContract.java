@@ -227,12 +227,13 @@ abstract class SplitParametersContract {
     @MethodSource("splits")
     void theStateIsThatOfTheWhole(Split split) {
         for (StateFormat format : StateFormat.values()) {
+            long rows = split.shape().extent(0);
             try (Model together = model(split, ElementType.F32);
                     Model whole = new Model(device, ElementType.F32)
                             .with(
                                     "w",
                                     ParameterKind.MATRIX,
-                                    Shape.of(2, split.shape().elements() / 2));
+                                    Shape.of(rows, split.shape().elements() / rows));
                     Optimizer fused = optimizer(format, 1);
                     Optimizer single = optimizer(format, 1)) {
                 fused.addAll(together.parameters());
@@ -260,22 +261,39 @@ abstract class SplitParametersContract {
     @MethodSource("splits")
     void everyMatrixIsUpdatedByTheFormula(Split split) {
         for (StateFormat format : List.of(StateFormat.FP32, StateFormat.INT8)) {
-            try (Model model = model(split, ElementType.F32);
-                    Optimizer optimizer = optimizer(format)) {
-                optimizer.addAll(model.parameters());
-                for (int step = 0; step < 3; step++) {
-                    model.newGradients();
-                    double[] u = update(
-                            optimizer.state("w").tensor("momentum_buffer"),
-                            model.gradient("w").toFloatArray());
-                    float[] before = model.weight("w").toFloatArray();
-                    optimizer.step();
-                    float[] after = model.weight("w").toFloatArray();
-                    int begin = 0;
-                    for (Shape matrix : split.matrices()) {
-                        assertUpdated(split + " " + format, matrix, begin, u, before, after);
-                        begin += (int) matrix.elements();
-                    }
+            assertUpdatedByTheFormula(split, format, 4, 3);
+        }
+    }
+
+    /** Square matrices do not go the way of Gram matrices, which those of "several chunks" go. */
+    @Test
+    void squareMatricesOfSeveralChunksAreUpdatedByTheFormula() {
+        Split squares = new Split(
+                "square",
+                ParameterKind.MATRIX,
+                Shape.of(520, 260),
+                p -> p.splitEvery(260),
+                List.of(times(2, 260, 260)),
+                false);
+        assertUpdatedByTheFormula(squares, StateFormat.INT8, 2, 1);
+    }
+
+    private void assertUpdatedByTheFormula(Split split, StateFormat format, int iterations, int steps) {
+        try (Model model = model(split, ElementType.F32);
+                Optimizer optimizer = optimizer(format, iterations)) {
+            optimizer.addAll(model.parameters());
+            for (int step = 0; step < steps; step++) {
+                model.newGradients();
+                double[] u = update(
+                        optimizer.state("w").tensor("momentum_buffer"),
+                        model.gradient("w").toFloatArray());
+                float[] before = model.weight("w").toFloatArray();
+                optimizer.step();
+                float[] after = model.weight("w").toFloatArray();
+                int begin = 0;
+                for (Shape matrix : split.matrices()) {
+                    assertUpdated(split + " " + format, iterations, matrix, begin, u, before, after);
+                    begin += (int) matrix.elements();
                 }
             }
         }
@@ -299,11 +317,12 @@ abstract class SplitParametersContract {
                         * (double) scales.getAtIndex(ValueLayout.JAVA_FLOAT, i / stored.block());
     }
 
-    private static void assertUpdated(String what, Shape matrix, int begin, double[] u, float[] before, float[] after) {
+    private static void assertUpdated(
+            String what, int iterations, Shape matrix, int begin, double[] u, float[] before, float[] after) {
         int rows = (int) matrix.extent(0);
         int cols = (int) matrix.extent(1);
         double[] own = Arrays.copyOfRange(u, begin, begin + rows * cols);
-        Muon muon = muon(StateFormat.FP32, 4);
+        Muon muon = muon(StateFormat.FP32, iterations);
         double[] o = ReferenceNewtonSchulz.apply(Objects.requireNonNull(muon.newtonSchulz()), own, rows, cols);
         double lr = muon.learningRate();
         double error = 0;
