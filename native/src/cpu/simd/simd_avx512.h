@@ -290,9 +290,20 @@ MU_MATH bool any(const Doubts& doubts) {
   return _mm512_cmp_ps_mask(doubts.v, _mm512_set1_ps(0.5f - 0x1p-15f), _CMP_GT_OQ) != 0;
 }
 
+/* Sixteen entries of a map, from registers of 32 by the lower five bits of their codes: a gather takes twice as long. */
 MU_MATH F32x16 look_up(const DynamicMap& map, const uint8_t* codes) {
   const __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
-  return F32x16(_mm512_i32gather_ps(index, map.value, 4));
+  const __mmask16 bit5 = _mm512_test_epi32_mask(index, _mm512_set1_epi32(1 << 5));
+  const __mmask16 bit6 = _mm512_test_epi32_mask(index, _mm512_set1_epi32(1 << 6));
+  const __mmask16 bit7 = _mm512_test_epi32_mask(index, _mm512_set1_epi32(1 << 7));
+  const auto of32 = [&](const float* value) {
+    return _mm512_permutex2var_ps(_mm512_loadu_ps(value), index, _mm512_loadu_ps(value + 16));
+  };
+  const auto of128 = [&](const float* value) {
+    return _mm512_mask_blend_ps(bit6, _mm512_mask_blend_ps(bit5, of32(value), of32(value + 32)),
+                                _mm512_mask_blend_ps(bit5, of32(value + 64), of32(value + 96)));
+  };
+  return F32x16(_mm512_mask_blend_ps(bit7, of128(map.value), of128(map.value + 128)));
 }
 
 /* dynamic_encode, lane by lane. */
