@@ -155,19 +155,10 @@ final class MatricesTest {
 
             for (int step = 0; step < 15; step++) {
                 model.backward(trainer, step);
-                model.block0().getParameters().forEach(pair -> {
-                    try (NDArray gradient = pair.getValue().getArray().getGradient()) {
-                        copies.get(pair.getKey()).gradient().copyFrom(TinyModel.memory(gradient));
-                    }
-                });
+                model.copyGradients(copies);
                 trainer.step();
                 assertEquals(reference.step(), optimizer.lastStep().orElseThrow());
-                for (Map.Entry<String, float[]> weights : model.weights().entrySet()) {
-                    assertArrayEquals(
-                            copies.get(weights.getKey()).weights().toArray(ValueLayout.JAVA_FLOAT),
-                            weights.getValue(),
-                            weights.getKey() + " after step " + step);
-                }
+                model.assertWeights(copies, step);
             }
             assertEquals(
                     reference.stateBytes(), optimizer.optimizer().orElseThrow().stateBytes());

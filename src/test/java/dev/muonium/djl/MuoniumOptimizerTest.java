@@ -65,19 +65,10 @@ final class MuoniumOptimizerTest {
 
             for (int step = 0; step < 20; step++) {
                 model.backward(trainer, step);
-                model.block0().getParameters().forEach(pair -> {
-                    try (NDArray gradient = pair.getValue().getArray().getGradient()) {
-                        copies.get(pair.getKey()).gradient().copyFrom(TinyModel.memory(gradient));
-                    }
-                });
+                model.copyGradients(copies);
                 trainer.step();
                 reference.step();
-                for (Map.Entry<String, float[]> weights : model.weights().entrySet()) {
-                    assertArrayEquals(
-                            copies.get(weights.getKey()).weights().toArray(ValueLayout.JAVA_FLOAT),
-                            weights.getValue(),
-                            weights.getKey() + " after step " + step);
-                }
+                model.assertWeights(copies, step);
             }
             assertEquals(20, optimizer.lastStep().orElseThrow().step());
             assertTrue(optimizer.lastStep().orElseThrow().clipFactor() < 1, "the gradients were clipped");

@@ -1,5 +1,7 @@
 package dev.muonium.djl;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+
 import ai.djl.Device;
 import ai.djl.Model;
 import ai.djl.ndarray.NDArray;
@@ -129,6 +131,24 @@ final class TinyModel implements AutoCloseable {
             weights.put(pair.getKey(), pair.getValue().getArray().toFloatArray());
         }
         return weights;
+    }
+
+    /** Copies all gradients to those of the parameters of the same names. */
+    void copyGradients(Map<String, dev.muonium.optim.Parameter> copies) {
+        for (Pair<String, Parameter> pair : model.getBlock().getParameters()) {
+            try (NDArray gradient = pair.getValue().getArray().getGradient()) {
+                copies.get(pair.getKey()).gradient().copyFrom(memory(gradient));
+            }
+        }
+    }
+
+    /** All weights are those of the parameters of the same names, to the bit. */
+    void assertWeights(Map<String, dev.muonium.optim.Parameter> copies, int step) {
+        weights()
+                .forEach((name, values) -> assertArrayEquals(
+                        copies.get(name).weights().toArray(ValueLayout.JAVA_FLOAT),
+                        values,
+                        name + " after step " + step));
     }
 
     Parameter parameter(String name) {

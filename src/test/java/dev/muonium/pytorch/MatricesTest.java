@@ -15,7 +15,6 @@ import dev.muonium.optim.Optimizer;
 import dev.muonium.optim.Parameter;
 import dev.muonium.optim.ParameterKind;
 import dev.muonium.optim.StateFormat;
-import dev.muonium.optim.StepReport;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
@@ -79,13 +78,7 @@ final class MatricesTest {
             for (int step = 0; step < STEPS; step++) {
                 optimizer.zeroGrad();
                 model.backward(step);
-                plain.copyGradients(model);
-                StepReport report = optimizer.step();
-
-                assertEquals(plain.optimizer().step(), report);
-                Torch.weights(model)
-                        .forEach((name, bytes) ->
-                                assertArrayEquals(plain.weights(name), bytes, name + " after step " + report.step()));
+                plain.assertSameStep(model, optimizer);
             }
             assertEquals(plain.optimizer().stateBytes(), optimizer.stateBytes());
         }
@@ -103,8 +96,7 @@ final class MatricesTest {
 
     private static Parameter plainSplit(Parameter parameter) {
         return switch (parameter.name()) {
-            case PictureModel.GROUPED -> parameter.splitEvery(4);
-            case PictureModel.FUSED -> parameter.splitEvery(4);
+            case PictureModel.GROUPED, PictureModel.FUSED -> parameter.splitEvery(4);
             default -> parameter;
         };
     }

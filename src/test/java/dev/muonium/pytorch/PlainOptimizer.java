@@ -1,11 +1,15 @@
 package dev.muonium.pytorch;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import dev.muonium.device.Device;
 import dev.muonium.memory.ElementType;
 import dev.muonium.memory.Shape;
 import dev.muonium.optim.Optimizer;
 import dev.muonium.optim.Parameter;
 import dev.muonium.optim.ParameterKind;
+import dev.muonium.optim.StepReport;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -51,11 +55,22 @@ final class PlainOptimizer implements AutoCloseable {
         return optimizer;
     }
 
-    void copyGradients(Module model) {
+    private void copyGradients(Module model) {
         Torch.parameters(model).forEach((name, tensor) -> gradients.get(name).copyFrom(Torch.memory(tensor.grad())));
     }
 
-    byte[] weights(String name) {
+    /** Takes a step with the module's gradients, and so does the module's optimizer: both report the same and have the same weights, to the bit. */
+    void assertSameStep(Module model, ModuleOptimizer other) {
+        copyGradients(model);
+        StepReport report = other.step();
+
+        assertEquals(optimizer.step(), report);
+        Torch.weights(model)
+                .forEach((name, bytes) ->
+                        assertArrayEquals(weights(name), bytes, name + " after step " + report.step()));
+    }
+
+    private byte[] weights(String name) {
         return weights.get(name).toArray(ValueLayout.JAVA_BYTE);
     }
 

@@ -14,7 +14,6 @@ import dev.muonium.optim.Parameter;
 import dev.muonium.optim.ParameterKind;
 import dev.muonium.optim.Schedule;
 import dev.muonium.optim.StateFormat;
-import dev.muonium.optim.StepReport;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -60,13 +59,7 @@ final class TrajectoryTest {
             for (int step = 0; step < STEPS; step++) {
                 optimizer.zeroGrad();
                 model.backward(step);
-                plain.copyGradients(model);
-                StepReport report = optimizer.step();
-
-                assertEquals(plain.optimizer().step(), report);
-                Torch.weights(model)
-                        .forEach((name, bytes) ->
-                                assertArrayEquals(plain.weights(name), bytes, name + " after step " + report.step()));
+                plain.assertSameStep(model, optimizer);
             }
             assertTrue(optimizer.learningRate("up.weight") < 0.03, "the schedule has not begun to fall");
             Torch.weights(model).forEach((name, bytes) -> assertFalse(Arrays.equals(before.get(name), bytes), name));
